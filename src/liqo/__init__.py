@@ -1,0 +1,1 @@
+"""Independent Kubernetes clusters find each other, agree to share, and show each other as one more node."""
