@@ -9,7 +9,11 @@ from pydantic import BaseModel, ConfigDict, PlainSerializer, ValidationError
 from liqo.errors import Malformed
 
 # Where the seed spells otherwise than camelCase would.
-SPELLING = {"cluster_id": "clusterID", "allow_untrusted_ca": "allowUntrustedCA", "accept_untrusted_ca": "acceptUntrustedCA"}
+SPELLING = {
+    "cluster_id": "clusterID",
+    "allow_untrusted_ca": "allowUntrustedCA",
+    "accept_untrusted_ca": "acceptUntrustedCA",
+}
 
 
 def to_wire_name(field: str) -> str:
@@ -32,7 +36,11 @@ class Model(BaseModel):
     """Frozen; unknown fields are ignored, since a newer version may send more."""
 
     model_config = ConfigDict(
-        frozen=True, extra="ignore", alias_generator=to_wire_name, populate_by_name=True, validate_default=False
+        frozen=True,
+        extra="ignore",
+        alias_generator=to_wire_name,
+        populate_by_name=True,
+        validate_default=False,
     )
 
     @classmethod

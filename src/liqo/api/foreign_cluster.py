@@ -1,0 +1,130 @@
+"""ForeignCluster: another cluster that we know of, and how we stand with it."""
+
+from typing import Annotated, ClassVar, Literal
+
+from pydantic import ConfigDict, Field
+
+from liqo.api.advertisement import Resources
+from liqo.api.bounds import ClusterIDText, Digest, Jti, Label, Message, ReasonText, Sealed, Url
+from liqo.api.meta import Condition, ObjectMeta
+from liqo.api.model import Model, Time
+
+DiscoveryType = Literal["LAN", "WAN", "Manual", "IncomingPeering"]
+
+
+class ForeignClusterSpec(Model):
+    """What a person or a finder says about it."""
+
+    model_config = ConfigDict(
+        json_schema_extra={
+            "x-kubernetes-validations": [
+                {
+                    "rule": "!has(oldSelf.clusterID) || has(self.clusterID) && self.clusterID == oldSelf.clusterID",
+                    "message": "clusterID does not change; another id is another ForeignCluster",
+                },
+                {
+                    "rule": "has(self.clusterID) || has(self.apiUrl)",
+                    "message": "clusterID or apiUrl is needed",
+                },
+            ]
+        }
+    )
+
+    cluster_id: ClusterIDText | None = None  # learnt from the well-known document if apiUrl is known
+    cluster_name: Label | None = None
+    namespace: Label = "liqo"
+    join: bool = False
+    api_url: Url | None = None
+    door_url: Url | None = None
+    discovery_type: DiscoveryType = "Manual"
+    allow_untrusted_ca: bool = False
+    incoming: Literal["Default", "Allow", "Deny"] = "Default"
+    max_capacity: Resources = Field(default_factory=dict)
+
+
+class Source(Model):
+    """Where it was seen, by one finder."""
+
+    name: Annotated[str, Field(max_length=260)]  # lan, dns/<SearchDomain>, manual
+    endpoints: Annotated[list[Url], Field(max_length=16)] = Field(default_factory=list)
+    ttl_seconds: int | None = None
+    last_seen: Time | None = None
+
+
+OutgoingPhase = Literal["Requesting", "Requested", "Established", "Refused", "Ending"]
+
+
+class Outgoing(Model):
+    """How far our own request has come; absent while nothing of it is anywhere."""
+
+    phase: OutgoingPhase | None = None
+    jti: Jti = ""  # of the newest request
+    requested_at: Time | None = None
+    server: str = ""  # where the request went
+    token_digest: Digest = ""  # of the newest sealed kubeconfig that we handed over
+    token_expires: Time | None = None
+    namespace: str = ""  # ours, on foreign
+    node_name: str | None = None
+    refused_generation: int | None = None  # the generation of spec that was refused
+    ending_since: Time | None = None
+
+
+class Incoming(Model):
+    """How far the other cluster's request has come; absent while nothing of it is here."""
+
+    phase: Literal["Accepted", "Offered", "Ending"] | None = None
+    jti: Jti = ""  # of the request that was accepted
+    last_request: Time | None = None  # its iat; an older request loses
+    namespace: str = ""  # where Liqo works at home
+    server: str = ""
+    kube_config: Sealed | None = None  # the newest that home sent, sealed to us
+    token_digest: Digest = ""  # of the newest sealed kubeconfig that we handed over
+    token_expires: Time | None = None
+    offered: Resources | None = None  # by the room `sharing`
+    accepted_at: Time | None = None
+    reason: ReasonText = ""
+    message: Message = ""
+    ending_since: Time | None = None
+
+
+class ForeignClusterStatus(Model):
+    """What is."""
+
+    sources: list[Source] = Field(
+        default_factory=list,
+        max_length=32,
+        json_schema_extra={"x-kubernetes-list-type": "map", "x-kubernetes-list-map-keys": ["name"]},
+    )
+    outgoing: Outgoing | None = None
+    incoming: Incoming | None = None
+    signing_key: Digest = ""  # the thumbprint of its identity key, once proved
+    conditions: list[Condition] = Field(
+        default_factory=list,
+        max_length=32,
+        json_schema_extra={"x-kubernetes-list-type": "map", "x-kubernetes-list-map-keys": ["type"]},
+    )
+
+
+class ForeignCluster(Model):
+    """Another cluster that we know of."""
+
+    crd: ClassVar = {
+        "shortNames": ["fc"],
+        "columns": [
+            ("Type", "string", ".spec.discoveryType"),
+            ("Joined", "boolean", ".spec.join"),
+            ("Outgoing", "string", ".status.outgoing.phase"),
+            ("Incoming", "string", ".status.incoming.phase"),
+            ("Node", "string", ".status.outgoing.nodeName"),
+            ("Ready", "string", '.status.conditions[?(@.type=="NodeReady")].status'),
+            ("Reason", "string", '.status.conditions[?(@.type=="NodeReady")].reason'),
+            ("Cluster ID", "string", ".spec.clusterID", 1),
+            ("URL", "string", ".spec.apiUrl", 1),
+            ("Age", "date", ".metadata.creationTimestamp"),
+        ],
+        "rules": [],
+    }
+
+    metadata: ObjectMeta
+    spec: ForeignClusterSpec
+    status: ForeignClusterStatus = ForeignClusterStatus()

@@ -1,0 +1,59 @@
+"""Every name and label that more than one file spells."""
+
+import hashlib
+
+NAMESPACE = "liqo"  # the seed's default for Liqo's own namespace
+
+CLUSTER_ID_CONFIG_MAP = "cluster-id"  # and its only key (seed, "Manual Insertion")
+WELL_KNOWN_CONFIG_MAP = "liqo-well-known"
+WELL_KNOWN_KEY = "document"
+TRUSTED_CA_CONFIG_MAP = "trusted-ca-certificates"  # seed, "Trust Remote Clusters"
+IDENTITY_SECRET = "cluster-identity"  # noqa: S105  a name
+SERVING_SECRET = "liqo-serving"  # noqa: S105  a name
+CONFIG_NAME = "clusterconfig"
+
+CONTROLLER = "liqo-controller"  # its ServiceAccount, Deployment, Lease
+WEBHOOK_CONFIGURATION = "liqo"
+STRANGERS = "liqo-strangers"  # the rights, limits and priority of whoever has not proved himself
+
+CLUSTER_ID_LABEL = "liqo.io/cluster-id"
+MANAGED_LABEL = "app.kubernetes.io/managed-by"
+TENANT_LABEL = "liqo.io/tenant"
+NODE_TYPE_LABEL = "liqo.io/type"
+VIRTUAL_NODE = "virtual-node"
+NODE_TAINT = "virtual-node.liqo.io/not-allowed"
+OUTGOING_FINALIZER = "liqo.io/outgoing"
+INCOMING_FINALIZER = "liqo.io/incoming"
+
+TENANT_SERVICE_ACCOUNT = "home"
+TENANT_CLUSTER_ROLE = "liqo-tenant"
+
+
+def peer_account(foreign_id: str) -> str:
+    """Return the ServiceAccount, Role and RoleBinding at home of the foreign cluster with that id."""
+    return f"peer-{foreign_id}"
+
+
+def tenant_namespace(home_id: str) -> str:
+    """Return the namespace on foreign that belongs to the home cluster with that id."""
+    return f"liqo-tenant-{home_id}"
+
+
+def tenant_role(home_id: str) -> str:
+    """Return the Role on foreign, in Liqo's namespace, for the home cluster's own requests."""
+    return f"home-{home_id}"
+
+
+def node_name(cluster_name: str, cluster_id: str) -> str:
+    """Return the name of the virtual node: the cluster's name cut to 20, and 6 characters of its id."""
+    return f"liqo-{cluster_name[:20].strip('-') or 'cluster'}-{cluster_id[:6]}"
+
+
+def request_name(cluster_id: str, jti: str) -> str:
+    """Return the name of a FederationRequest: it ends in the signed jti, so that a copy is a conflict."""
+    return f"{cluster_id}-{jti}"
+
+
+def short_hash(text: str) -> str:
+    """Return 10 hex characters of a SHA-256, for names; no secret and no signature."""
+    return hashlib.sha256(text.encode()).hexdigest()[:10]

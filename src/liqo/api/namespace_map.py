@@ -1,0 +1,50 @@
+"""NamespaceMap: which of home's namespaces have a place on foreign."""
+
+from typing import Annotated, ClassVar
+
+from pydantic import Field
+
+from liqo.api.bounds import Label, Message, ReasonText
+from liqo.api.meta import ObjectMeta
+from liqo.api.model import Model
+
+NAMESPACES_MAX = 50  # a peer
+
+
+class NamespaceMapSpec(Model):
+    """Written by home."""
+
+    namespaces: Annotated[list[Label], Field(max_length=NAMESPACES_MAX)] = Field(default_factory=list)
+
+
+class Mapped(Model):
+    """Where one namespace of home is."""
+
+    name: Label
+    remote: Label | None = None
+    reason: ReasonText = ""
+    message: Message = ""
+
+
+class NamespaceMapStatus(Model):
+    """Written by foreign."""
+
+    namespaces: list[Mapped] = Field(
+        default_factory=list,
+        max_length=NAMESPACES_MAX,
+        json_schema_extra={"x-kubernetes-list-type": "map", "x-kubernetes-list-map-keys": ["name"]},
+    )
+
+
+class NamespaceMap(Model):
+    """Which of home's namespaces have a place on foreign."""
+
+    crd: ClassVar = {
+        "shortNames": ["nsm"],
+        "columns": [("Age", "date", ".metadata.creationTimestamp")],
+        "rules": [],
+    }
+
+    metadata: ObjectMeta
+    spec: NamespaceMapSpec
+    status: NamespaceMapStatus = NamespaceMapStatus()
