@@ -1,0 +1,1 @@
+"""Sockets out: implements the ports, maps errors, decides nothing."""

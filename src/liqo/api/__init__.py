@@ -1,0 +1,1 @@
+"""What is said: types and their rules, one kind a file."""

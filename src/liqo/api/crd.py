@@ -1,6 +1,6 @@
 """A model as a CustomResourceDefinition with a structural schema."""
 
-from typing import Any, get_args
+from typing import Any
 
 from liqo.api.advertisement import Advertisement
 from liqo.api.cluster_config import ClusterConfig
@@ -101,34 +101,30 @@ def _inline(node: Any, definitions: Wire) -> Any:
     if not isinstance(node, dict):
         return node
     if "$ref" in node:
-        target = definitions[node["$ref"].rsplit("/", 1)[1]]
-        beside = {k: v for k, v in node.items() if k != "$ref"}
-        return _inline({**target, **beside}, definitions)
+        return _merge(definitions[node["$ref"].rsplit("/", 1)[1]], node, "$ref", definitions)
     if "anyOf" in node:
-        options = [o for o in node["anyOf"] if o.get("type") != "null"]
-        if len(options) != 1:
-            raise ValueError(f"not structural: {node}")
-        beside = {k: v for k, v in node.items() if k != "anyOf"}
-        return _inline({**options[0], **beside}, definitions)
-    out: Wire = {}
-    for name, value in node.items():
-        if name in _DROP:
-            continue
-        if name == "properties":
-            out[name] = {k: _inline(v, definitions) for k, v in value.items()}
-        elif name == "const":
-            out["enum"] = [value]
-        elif name == "required":
-            out[name] = sorted(value)
-        elif name == "description":
-            out[name] = " ".join(value.split())
-        elif name.startswith("x-kubernetes"):
-            out[name] = value
-        else:
-            out[name] = _inline(value, definitions)
-    return out
+        (option,) = (o for o in node["anyOf"] if o.get("type") != "null")
+        return _merge(option, node, "anyOf", definitions)
+    return {
+        ("enum" if name == "const" else name): _keyword(name, value, definitions)
+        for name, value in node.items()
+        if name not in _DROP
+    }
 
 
-def literal_values(annotation: Any) -> tuple[str, ...]:
-    """Return the values of a Literal type, for help texts and generated pages."""
-    return get_args(annotation)
+def _merge(target: Wire, node: Wire, without: str, definitions: Wire) -> Any:
+    """Put what stands beside a reference into what it refers to."""
+    return _inline({**target, **{k: v for k, v in node.items() if k != without}}, definitions)
+
+
+def _keyword(name: str, value: Any, definitions: Wire) -> Any:
+    """Return one keyword of a schema as a structural schema has it."""
+    if name == "properties":
+        return {k: _inline(v, definitions) for k, v in value.items()}
+    if name == "const":
+        return [value]
+    if name == "required":
+        return sorted(value)
+    if name == "description":
+        return " ".join(value.split())
+    return value if name.startswith("x-kubernetes") else _inline(value, definitions)

@@ -19,7 +19,8 @@ class ForeignClusterSpec(Model):
         json_schema_extra={
             "x-kubernetes-validations": [
                 {
-                    "rule": "!has(oldSelf.clusterID) || has(self.clusterID) && self.clusterID == oldSelf.clusterID",
+                    "rule": "!has(oldSelf.clusterID) || "
+                    "(has(self.clusterID) && self.clusterID == oldSelf.clusterID)",
                     "message": "clusterID does not change; another id is another ForeignCluster",
                 },
                 {

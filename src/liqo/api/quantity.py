@@ -1,7 +1,7 @@
 """Kubernetes quantities as exact integers of one base unit; never floats.
 
-The base unit is one thousand-millionth ("n", the smallest suffix that Kubernetes knows), so that every quantity
-is a whole number and sums are exact (apimachinery, api/resource/quantity.go).
+The base unit is one thousand-millionth ("n", the smallest suffix that Kubernetes knows), so that every
+quantity is a whole number and sums are exact (apimachinery, api/resource/quantity.go).
 """
 
 import re
@@ -49,14 +49,14 @@ def parse_quantity(text: str) -> int:
     sign, whole, fraction, exponent, suffix = match.groups()
     fraction = fraction or ""
     scale = _SUFFIX[suffix or ""]
-    digits = int(whole + fraction) * scale
+    digits: int = int(whole + fraction) * scale
     power = int(exponent or 0) - len(fraction)
-    amount = digits * 10**power if power >= 0 else -(-digits // 10**-power)
+    amount: int = digits * 10**power if power >= 0 else -(-digits // 10**-power)
     return min(amount, _MAX) * (-1 if sign == "-" else 1)
 
 
 def format_quantity(resource: str, amount: int) -> str:
-    """Write an amount the way people read that resource, rounded down: cpu in millis, the rest in whole units."""
+    """Write an amount rounded down: cpu in millis, the rest in whole units."""
     if resource == "cpu":
         millis = amount // 10**6
         return str(millis // 1000) if millis % 1000 == 0 else f"{millis}m"

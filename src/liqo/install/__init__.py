@@ -1,0 +1,1 @@
+"""CRDs, rights, admission policies and webhook configurations, as data."""

@@ -1,0 +1,1 @@
+"""The virtual node that stands for another cluster."""

@@ -1,0 +1,1 @@
+"""Who joins whom: requests, answers, tokens, and the end of it."""

@@ -1,0 +1,1 @@
+"""Sockets in: parse, call a pure function, answer."""

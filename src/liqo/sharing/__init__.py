@@ -1,0 +1,1 @@
+"""What is on offer to whom, and which offers are taken."""
