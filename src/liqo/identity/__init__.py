@@ -1,0 +1,1 @@
+"""Who somebody is: keys, signed documents, proofs, sealed credentials; pure."""

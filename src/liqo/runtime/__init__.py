@@ -1,0 +1,1 @@
+"""How a loop runs; knows no kind of ours."""
