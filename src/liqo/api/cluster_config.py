@@ -6,7 +6,7 @@ from pydantic import Field
 
 from liqo.api.advertisement import Resources
 from liqo.api.bounds import Label, Url
-from liqo.api.meta import ObjectMeta
+from liqo.api.meta import ObjectMeta, Wire
 from liqo.api.model import Model
 
 # A ClusterID, or domain:<SearchDomain> for whatever our own authenticated search found there.
@@ -97,3 +97,12 @@ class ClusterConfig(Model):
 
     metadata: ObjectMeta = ObjectMeta()
     spec: ClusterConfigSpec = ClusterConfigSpec()
+
+
+def effective(stored: Wire | None) -> ClusterConfigSpec:
+    """Return the settings in force: those of the object, and the defaults for what it does not say.
+
+    Raises:
+        Malformed: it breaks a bound, which admission does not let through.
+    """
+    return ClusterConfig.parse(stored).spec if stored is not None else ClusterConfigSpec()

@@ -1,5 +1,6 @@
 """ForeignCluster: another cluster that we know of, and how we stand with it."""
 
+from collections.abc import Sequence
 from typing import Annotated, ClassVar, Literal
 
 from pydantic import ConfigDict, Field
@@ -129,3 +130,25 @@ class ForeignCluster(Model):
     metadata: ObjectMeta
     spec: ForeignClusterSpec
     status: ForeignClusterStatus = ForeignClusterStatus()
+
+
+def counting(siblings: Sequence[ForeignCluster]) -> ForeignCluster | None:
+    """Return which of several ForeignClusters with one clusterID counts.
+
+    The one already peered, then one that a person wrote, then the oldest; a name decides between equals. One that is
+    being deleted counts only while nothing else does.
+    """
+    return min(siblings, key=_rank, default=None)
+
+
+def _rank(foreign: ForeignCluster) -> tuple[bool, bool, bool, str, str]:
+    outgoing = foreign.status.outgoing
+    peered = foreign.spec.join and outgoing is not None and outgoing.phase not in {None, "Refused", "Ending"}
+    created = foreign.metadata.creation_timestamp
+    return (
+        foreign.metadata.deletion_timestamp is not None,
+        not peered,
+        foreign.spec.discovery_type != "Manual",
+        created.isoformat() if created else "",
+        foreign.metadata.name,
+    )

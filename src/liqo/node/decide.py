@@ -1,0 +1,189 @@
+"""What the virtual node of one foreign cluster should be; pure.
+
+    outgoing phase           node                    Ready
+    --------------           ----                    -----
+    Established              created, kept           as the connection's health says
+    Requesting, Requested    kept if it is there     as the connection's health says
+    anything else            removed                 –
+"""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+
+from liqo.api.advertisement import Advertisement
+from liqo.api.foreign_cluster import ForeignCluster
+from liqo.api.kinds import LEASE, NODE
+from liqo.api.meta import Wire, format_micro_time, format_time
+from liqo.api.names import (
+    CLUSTER_ID_LABEL,
+    MANAGED_LABEL,
+    NODE_TAINT,
+    NODE_TYPE_LABEL,
+    VIRTUAL_NODE,
+)
+from liqo.api.reasons import Reason
+from liqo.node.capacity import believed_labels
+from liqo.runtime.ports import Health, Session
+
+HEARTBEAT = timedelta(seconds=10)
+LEASE_SECONDS = 40  # as a kubelet's
+PROBE_AGAIN = timedelta(seconds=1)  # after a miss
+LEASE_NAMESPACE = "kube-node-lease"
+PRESSURES = ("MemoryPressure", "DiskPressure", "PIDPressure", "NetworkUnavailable")
+
+
+@dataclass(frozen=True, slots=True)
+class Readiness:
+    """Whether the node takes pods, and why."""
+
+    ready: bool
+    reason: Reason
+    message: str = ""
+
+
+def wanted(foreign: ForeignCluster, *, counts: bool, node_there: bool) -> bool:
+    """Return whether there should be a node."""
+    outgoing = foreign.status.outgoing
+    if not counts or not foreign.spec.join or foreign.metadata.deletion_timestamp or outgoing is None:
+        return False
+    return outgoing.phase == "Established" or (node_there and outgoing.phase in {"Requesting", "Requested"})
+
+
+def readiness(session: Session | None) -> Readiness:
+    """Return what the connection's health means for the node."""
+    if session is None:
+        return Readiness(False, Reason.WAITING)
+    match session.health:
+        case Health.READY:
+            return Readiness(True, Reason.READY)
+        case Health.AWAY:
+            return Readiness(
+                False, Reason.FOREIGN_AWAY, f"{session.server} does not answer: {session.message}"[:1024]
+            )
+        case Health.EXPIRED:
+            return Readiness(False, Reason.EXPIRED)
+        case Health.REFUSED:
+            return Readiness(False, Reason.FOREIGN_REFUSED, session.message[:1024])
+
+
+def forge_node(
+    name: str,
+    foreign: ForeignCluster,
+    offer: Advertisement,
+    capacity: Mapping[str, str],
+    address: str,
+    ready: Readiness,
+    now: datetime,
+) -> Wire:
+    """Return the whole virtual node, created with its status in one POST."""
+    cluster_id = foreign.spec.cluster_id or ""
+    return {
+        "apiVersion": NODE.api_version,
+        "kind": NODE.kind,
+        "metadata": {"name": name, "labels": forge_labels(name, cluster_id, offer)},
+        "spec": {"taints": [{"key": NODE_TAINT, "value": "true", "effect": "NoExecute"}]},
+        "status": forge_status(capacity, address, ready, now),
+    }
+
+
+def forge_labels(name: str, cluster_id: str, offer: Advertisement) -> dict[str, str]:
+    """Return the labels of a virtual node; its zone is its own, so that its loss is no outage of others."""
+    return {
+        "kubernetes.io/os": "linux",
+        **believed_labels(offer.spec.labels),
+        "kubernetes.io/hostname": name,
+        "topology.kubernetes.io/zone": name,
+        "node.kubernetes.io/exclude-from-external-load-balancers": "true",
+        MANAGED_LABEL: "liqo",
+        NODE_TYPE_LABEL: VIRTUAL_NODE,
+        "type": "virtual-kubelet",
+        CLUSTER_ID_LABEL: cluster_id,
+    }
+
+
+def forge_status(capacity: Mapping[str, str], address: str, ready: Readiness, now: datetime) -> Wire:
+    """Return the status of a virtual node."""
+    status: Wire = {
+        "capacity": dict(capacity),
+        "allocatable": dict(capacity),
+        "conditions": forge_conditions(ready, now),
+        "nodeInfo": {
+            "architecture": "",
+            "bootID": "",
+            "containerRuntimeVersion": "liqo://",
+            "kernelVersion": "",
+            "kubeProxyVersion": "",
+            "kubeletVersion": "liqo",
+            "machineID": "",
+            "operatingSystem": "linux",
+            "osImage": "another cluster",
+            "systemUUID": "",
+        },
+    }
+    if address:
+        status["addresses"] = [{"type": "InternalIP", "address": address}]
+    return status
+
+
+def forge_conditions(ready: Readiness, now: datetime) -> list[Wire]:
+    """Return the conditions of a node: Ready, and the pressures, which only the other cluster knows."""
+    at = format_time(now)
+    rows = [("Ready", ready.ready, ready.reason, ready.message or ready.reason.sentence)]
+    rows += [(kind, False, "Foreign", "The other cluster's own nodes see to it.") for kind in PRESSURES]
+    return [
+        {
+            "type": kind,
+            "status": "True" if status else "False",
+            "reason": str(reason),
+            "message": message,
+            "lastHeartbeatTime": at,
+            "lastTransitionTime": at,
+        }
+        for kind, status, reason, message in rows
+    ]
+
+
+def forge_status_patch(node: Wire, capacity: Mapping[str, str], ready: Readiness, now: datetime) -> Wire | None:
+    """Return a merge patch that brings a node's status to what it should be; None if it is so."""
+    status = node.get("status", {})
+    patch: Wire = {}
+    for field in ("capacity", "allocatable"):
+        have = status.get(field) or {}
+        if have != dict(capacity):
+            patch[field] = {**dict.fromkeys(have), **capacity}
+    conditions = {c["type"]: c for c in status.get("conditions") or ()}
+    fresh = forge_conditions(ready, now)
+    same = all(
+        c["type"] in conditions
+        and all(conditions[c["type"]].get(k) == c[k] for k in ("status", "reason", "message"))
+        for c in fresh
+    )
+    if not same:
+        for c in fresh:
+            before = conditions.get(c["type"])
+            if before is not None and before["status"] == c["status"]:
+                c["lastTransitionTime"] = before["lastTransitionTime"]
+        patch["conditions"] = fresh
+    return {"status": patch} if patch else None
+
+
+def forge_lease(node: Wire, now: datetime) -> Wire:
+    """Return the Lease whose renewal keeps a node Ready; it goes with its node."""
+    name = node["metadata"]["name"]
+    return {
+        "apiVersion": LEASE.api_version,
+        "kind": LEASE.kind,
+        "metadata": {
+            "name": name,
+            "namespace": LEASE_NAMESPACE,
+            "ownerReferences": [
+                {"apiVersion": "v1", "kind": "Node", "name": name, "uid": node["metadata"]["uid"]}
+            ],
+        },
+        "spec": {
+            "holderIdentity": name,
+            "leaseDurationSeconds": LEASE_SECONDS,
+            "renewTime": format_micro_time(now),
+        },
+    }

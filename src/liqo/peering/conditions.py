@@ -1,0 +1,51 @@
+"""The conditions that this room owns, and how they are carried from one decision to the next."""
+
+from collections.abc import Iterable, Sequence
+from datetime import datetime
+from typing import Any
+
+from liqo.api.meta import Condition, Wire, set_condition
+from liqo.api.reasons import ConditionType, Reason
+
+OUTGOING = (
+    ConditionType.IDENTITY_VERIFIED,
+    ConditionType.TRUSTED,
+    ConditionType.REQUESTED,
+    ConditionType.ACCEPTED,
+    ConditionType.ADVERTISED,
+)
+INCOMING = (ConditionType.INCOMING_ACCEPTED, ConditionType.SHARING)
+
+
+def condition(kind: ConditionType, status: bool | None, reason: str, message: str = "") -> Condition:  # noqa: FBT001
+    """Return a condition; None is Unknown, no message is the sentence of the reason."""
+    text = {True: "True", False: "False", None: "Unknown"}[status]
+    known = reason in Reason._value2member_map_
+    return Condition.model_validate(
+        {
+            "type": str(kind),
+            "status": text,
+            "reason": str(reason),
+            "message": (message or (Reason(reason).sentence if known else ""))[:1024],
+        }
+    )
+
+
+def carry(
+    old: Sequence[Condition], owned: Iterable[str], changes: Iterable[Condition], now: datetime
+) -> list[Wire]:
+    """Return the owned conditions, sorted: those that change, and the others as they were."""
+    mine = {c.type: c for c in old if c.type in set(owned)}
+    for change in changes:
+        mine[change.type] = set_condition(old, change, now)
+    return [mine[kind].wire() for kind in sorted(mine)]
+
+
+def status_body(kind_version: str, kind: str, name: str, uid: str, status: dict[str, Any]) -> Wire:
+    """Return an object for an apply of its status that never creates it."""
+    return {
+        "apiVersion": kind_version,
+        "kind": kind,
+        "metadata": {"name": name, "uid": uid},
+        "status": status,
+    }

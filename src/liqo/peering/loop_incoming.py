@@ -1,0 +1,398 @@
+"""Runs incoming peerings: a key is the ClusterID of a home cluster."""
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from datetime import timedelta
+
+from liqo.api.advertisement import Advertisement
+from liqo.api.cluster_config import ClusterConfigSpec
+from liqo.api.federation_request import FederationRequest
+from liqo.api.foreign_cluster import ForeignCluster, counting
+from liqo.api.kinds import ADVERTISEMENT, FEDERATION_REQUEST, FOREIGN_CLUSTER, NAMESPACE, ROLE
+from liqo.api.meta import Condition, Key, Wire, format_time, labels_of
+from liqo.api.names import (
+    CLUSTER_ID_LABEL,
+    INCOMING_FINALIZER,
+    TENANT_SERVICE_ACCOUNT,
+    tenant_namespace,
+    tenant_role,
+)
+from liqo.api.reasons import ConditionType, Reason
+from liqo.api.rights import forge_tenant_rights
+from liqo.errors import Absent, Fault, Malformed, NotTrusted, Refused, Unavailable
+from liqo.identity.document import Keys
+from liqo.identity.kubeconfig import Credentials, digest, unseal
+from liqo.identity.request import verify_proof
+from liqo.peering.conditions import INCOMING, carry, condition, status_body
+from liqo.peering.forge import created, forge_advertisement, forge_foreign, forge_sealed
+from liqo.peering.incoming import CALL_BACK_WITHIN, Asked, Decision, Move, Seen, created_at, decide, judge
+from liqo.peering.loop_rights import grant, issue_token, revoke
+from liqo.peering.ports import Contact, Ourselves
+from liqo.peering.tokens import renewal
+from liqo.runtime.loop import Outcome
+from liqo.runtime.plan import Apply, Plan, act, create_once, is_applied
+from liqo.runtime.ports import Clock, Cluster, Clusters, Events, Selection, Way
+from liqo.runtime.store import Store
+
+MANAGER = "liqo-incoming"
+AWAY_ENDS = timedelta(seconds=60)  # refused for so long, without a new request: home ended it
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class IncomingPeerings:
+    """All that the reconciles of incoming peerings share."""
+
+    home: Cluster  # our own cluster, which is foreign here
+    clusters: Clusters
+    contact: Contact
+    foreigns: Store  # ForeignClusters, by index "cluster-id"
+    requests: Store  # FederationRequests in Liqo's namespace, by index "cluster-id"
+    namespaces: Store  # tenant namespaces, by index "cluster-id"
+    config: Callable[[], ClusterConfigSpec]
+    us: Callable[[], Ourselves]
+    events: Events
+    clock: Clock
+
+    async def reconcile(self, key: Key) -> Outcome:
+        """Bring one incoming peering a step closer."""
+        cluster_id = key.name
+        seen = await self._observe(cluster_id)
+        decision = decide(seen, self.clock.now())
+        if decision.move in {Move.SERVE, Move.REST, Move.CALL_BACK}:
+            for old in decision.over:
+                await self._forget(old)
+        match decision.move:
+            case Move.REST:
+                return await self._rest(seen, decision)
+            case Move.CALL_BACK:
+                return await self._call_back(cluster_id, seen, decision)
+            case Move.SERVE:
+                return await self._serve(cluster_id, seen, decision)
+            case Move.DENY:
+                return await self._deny(cluster_id, seen, decision)
+            case Move.END:
+                return await self._end(cluster_id, seen)
+
+    async def _observe(self, cluster_id: str) -> Seen:
+        """Read the stores; requests whose proof is bad go at once."""
+        known = [ForeignCluster.parse(w) for w in self.foreigns.by("cluster-id", cluster_id)]
+        asked = []
+        for wire in self.requests.by("cluster-id", cluster_id):
+            try:
+                request = FederationRequest.parse(wire)
+                proof = verify_proof(
+                    wire["spec"],
+                    created(wire),
+                    audience=self.us().identity.keys.thumbprint,
+                    name=request.metadata.name,
+                )
+            except (Malformed, NotTrusted):
+                await self.home.delete(FEDERATION_REQUEST, Key.of(wire), uid=wire["metadata"]["uid"])
+                continue
+            asked.append(Asked(request=request, wire=wire, jti=proof.jti, issued=proof.iat))
+        verdict = judge(
+            cluster_id, known, self.config(), peers=self._peers(cluster_id), legacy=len(cluster_id) == 36
+        )
+        return Seen(
+            asked=asked,
+            foreign=counting(known),
+            remote=self._remote(cluster_id),
+            tenant_there=bool(self.namespaces.by("cluster-id", cluster_id)),
+            verdict=verdict,
+        )
+
+    def _peers(self, cluster_id: str) -> int:
+        """Return how many other clusters are tenants."""
+        ids = {labels_of(w).get(CLUSTER_ID_LABEL) for w in self.namespaces.values()}
+        return len(ids - {cluster_id})
+
+    def _remote(self, cluster_id: str) -> Advertisement | None:
+        """Return our Advertisement at home, as far as a watch there has seen it."""
+        seen = self._watched(cluster_id)
+        wire = next(iter(seen.values()), None) if seen else None
+        return Advertisement.parse(wire) if wire is not None else None
+
+    def _watched(self, cluster_id: str) -> dict[Key, Wire] | None:
+        session = self.clusters.get(cluster_id, Way.INCOMING)
+        if session is None:
+            return None
+        selection = Selection(ADVERTISEMENT, namespace=session.namespace, name=self.us().cluster_id)
+        found = self.clusters.watched(cluster_id, Way.INCOMING, selection)
+        return None if found is None else dict(found)
+
+    async def _forget(self, asked: Asked) -> None:
+        """Delete a request that is over."""
+        metadata = asked.request.metadata
+        key = Key(metadata.namespace, metadata.name)
+        await self.home.delete(FEDERATION_REQUEST, key, uid=metadata.uid)
+
+    async def _rest(self, seen: Seen, decision: Decision) -> Outcome:
+        """Nothing to do, or a person has to decide."""
+        if decision.newest is None:
+            return Outcome()
+        verdict = seen.verdict
+        writes = await self._mark(decision.newest, "Pending", verdict.reason, verdict.message)
+        return Outcome(wake=decision.wake, writes=writes, outcome="waiting", reason=verdict.reason)
+
+    async def _mark(self, asked: Asked, phase: str, reason: str, message: str = "") -> int:
+        """Say in a request's status what became of it."""
+        metadata = asked.request.metadata
+        body = status_body(
+            FEDERATION_REQUEST.api_version,
+            FEDERATION_REQUEST.kind,
+            metadata.name,
+            metadata.uid,
+            {"phase": phase, "reason": str(reason), "message": message[:1024]},
+        )
+        body["metadata"]["namespace"] = metadata.namespace
+        apply = Apply(kind=FEDERATION_REQUEST, obj=body, seen=asked.wire, subresource="status")
+        return await act(Plan((apply,)), self.home, manager=MANAGER, events=self.events)
+
+    async def _call_back(self, cluster_id: str, seen: Seen, decision: Decision) -> Outcome:
+        """Accept a request once the address in it was seen to lead to the cluster that signed it."""
+        asked = decision.newest
+        assert asked is not None
+        spec = asked.request.spec
+        foreign = seen.foreign
+        untrusted = (
+            foreign.spec.allow_untrusted_ca
+            if foreign is not None
+            else self.config().discovery_config.accept_untrusted_ca
+        )
+        try:
+            credentials = self._open(cluster_id, spec.kube_config)
+            met = await self.contact.meet(
+                [credentials.server], spec.namespace, expected=cluster_id, allow_untrusted=untrusted
+            )
+            if met.document.keys.thumbprint != Keys.parse(asked.wire["spec"]["keys"]).thumbprint:
+                raise NotTrusted("another key is in the document there", reason=Reason.WRONG_CLUSTER_ID)
+        except Fault as fault:
+            await self._mark(asked, "Pending", Reason.CALL_BACK_FAILED, fault.message)
+            if self.clock.now() < created_at(asked) + CALL_BACK_WITHIN:
+                raise Unavailable(fault.message, reason=Reason.CALL_BACK_FAILED) from fault
+            self.events.emit(
+                asked.wire,
+                FEDERATION_REQUEST,
+                reason=Reason.CALL_BACK_FAILED,
+                message=fault.message,
+                warning=True,
+            )
+            await self._forget(asked)
+            return Outcome(writes=2, outcome="refused", reason=Reason.CALL_BACK_FAILED)
+        if foreign is None:
+            wire = forge_foreign(asked.wire, credentials.server, allow_untrusted=untrusted)
+            await create_once(self.home, FOREIGN_CLUSTER, wire)
+            foreign = ForeignCluster.parse(await self.home.get(FOREIGN_CLUSTER, Key("", cluster_id)))
+        await self._finalizer(foreign, present=True)
+        old = foreign.status.incoming.wire() if foreign.status.incoming is not None else {}
+        incoming = {k: v for k, v in old.items() if k in {"tokenDigest", "tokenExpires"}} | {
+            "phase": "Accepted",
+            "jti": asked.jti,
+            "lastRequest": format_time(asked.issued),
+            "namespace": spec.namespace,
+            "server": credentials.server,
+            "kubeConfig": spec.kube_config,
+            "acceptedAt": old.get("acceptedAt") or format_time(self.clock.now()),
+        }
+        accepted = condition(ConditionType.INCOMING_ACCEPTED, True, seen.verdict.reason)
+        await self._tell(foreign, incoming, [accepted])
+        await self._mark(asked, "Accepted", seen.verdict.reason)
+        return Outcome(writes=5)
+
+    def _open(self, cluster_id: str, sealed: str | None) -> Credentials:
+        """Open what a home cluster sealed to us."""
+        us = self.us()
+        return unseal(sealed or "", us.identity, issuer=cluster_id, audience=us.cluster_id)
+
+    async def _serve(self, cluster_id: str, seen: Seen, decision: Decision) -> Outcome:
+        """Keep tenant, credentials and Advertisement of an accepted request as they should be."""
+        foreign, asked, remote = seen.foreign, decision.newest, seen.remote
+        assert foreign is not None
+        assert asked is not None
+        incoming = foreign.status.incoming
+        assert incoming is not None
+        sealed, adopted = self._newest_sealed(cluster_id, foreign, remote)
+        token_seen = self.clusters.use(cluster_id, Way.INCOMING, sealed)
+        session = self.clusters.get(cluster_id, Way.INCOMING)
+        assert session is not None
+        now = self.clock.now()
+        if session.health == "Refused" and now >= session.since + AWAY_ENDS:
+            return await self._end(cluster_id, seen)
+        if incoming.phase == "Offered" and self._watched(cluster_id) is None:
+            return Outcome(wake=timedelta(seconds=10), outcome="waiting")  # the watch wakes us when it is there
+        us = self.us()
+        if incoming.phase == "Accepted" or not seen.tenant_there:
+            rights = forge_tenant_rights(us.namespace, cluster_id, [asked.request.metadata.name])
+            await grant(self.home, rights, manager=MANAGER, clock=self.clock)
+        if incoming.offered is None:
+            if adopted:
+                await self._tell(foreign, incoming.wire() | {"kubeConfig": sealed}, [])
+            return Outcome(outcome="waiting", reason=Reason.COMPUTING)  # the room `sharing` wakes us
+        current = remote.spec.kube_config if remote is not None and remote.spec.answers == asked.jti else None
+        handed, expires = incoming.token_digest, incoming.token_expires
+        if current is None or digest(current) != handed or expires is None or now >= renewal(expires):
+            token, expires = await issue_token(
+                self.home, tenant_namespace(cluster_id), TENANT_SERVICE_ACCOUNT, self.clock
+            )
+            recipient = Keys.parse(asked.wire["spec"]["keys"]).sealing
+            current = forge_sealed(us, token, tenant_namespace(cluster_id), recipient, cluster_id)
+        spec = {
+            "phase": "Offered",
+            "answers": asked.jti,
+            "namespace": tenant_namespace(cluster_id),
+            "resources": dict(incoming.offered),
+            "kubeConfig": current,
+            "tokenSeen": token_seen,
+        }
+        writes = await self._advertise(cluster_id, session.cluster, spec, session.namespace)
+        status = incoming.wire() | {
+            "phase": "Offered",
+            "kubeConfig": sealed,
+            "tokenDigest": digest(current),
+            "tokenExpires": format_time(expires),
+        }
+        writes += await self._tell(
+            foreign, status, [condition(ConditionType.SHARING, True, Reason.OFFERED)]
+        )
+        return Outcome(wake=max(renewal(expires) - now, timedelta(seconds=1)), writes=writes)
+
+    def _newest_sealed(
+        self, cluster_id: str, foreign: ForeignCluster, remote: Advertisement | None
+    ) -> tuple[str, bool]:
+        """Return the newest credentials that home sent, and whether they are new to us."""
+        incoming = foreign.status.incoming
+        assert incoming is not None
+        held = incoming.kube_config or ""
+        handed = remote.status.kube_config if remote is not None and remote.spec.answers == incoming.jti else None
+        if handed is None or digest(handed) == digest(held):
+            return held, False
+        try:
+            self._open(cluster_id, handed)
+        except (Malformed, NotTrusted):
+            return held, False
+        return handed, True
+
+    async def _advertise(self, cluster_id: str, home: Cluster, spec: Wire, namespace: str) -> int:
+        """Apply our Advertisement at home, if it is not so already."""
+        body = forge_advertisement(self.us(), spec, namespace)
+        seen = self._watched(cluster_id)
+        wire = next(iter(seen.values()), None) if seen else None
+        if wire is not None and is_applied(body, wire, MANAGER):
+            return 0
+        await home.apply(ADVERTISEMENT, body, manager=MANAGER)
+        return 1
+
+    async def _deny(self, cluster_id: str, seen: Seen, decision: Decision) -> Outcome:
+        """Tell home why, for a bounded time, and end what is there."""
+        asked, verdict = decision.newest, seen.verdict
+        assert asked is not None
+        incoming = seen.foreign.status.incoming if seen.foreign is not None else None
+        running = incoming is not None and incoming.phase in {"Accepted", "Offered", "Ending"}
+        since = (incoming.ending_since if incoming is not None else None) or self.clock.now()
+        spec = {
+            "phase": "Ending" if running else "Refused",
+            "answers": asked.jti,
+            "reason": str(verdict.reason),
+            "message": verdict.message,
+        }
+        if running and seen.foreign is not None and incoming is not None:
+            changes = [condition(ConditionType.INCOMING_ACCEPTED, False, verdict.reason, verdict.message)]
+            status = incoming.wire() | {"phase": "Ending", "endingSince": format_time(since)}
+            await self._tell(seen.foreign, status, changes)
+        try:
+            sealed = (incoming.kube_config if running and incoming else None) or asked.request.spec.kube_config
+            self.clusters.use(cluster_id, Way.INCOMING, sealed or "")
+            session = self.clusters.get(cluster_id, Way.INCOMING)
+            assert session is not None
+            await self._advertise(cluster_id, session.cluster, spec, asked.request.spec.namespace)
+        except Unavailable:
+            if self.clock.now() < max(since, created_at(asked)) + CALL_BACK_WITHIN:
+                raise
+        except (Refused, Malformed):
+            pass  # home took our rights back, or never gave any: there is nobody to tell
+        return await self._end(cluster_id, seen)
+
+    async def _end(self, cluster_id: str, seen: Seen) -> Outcome:
+        """Take down what home could do here, then what it could see; again until nothing is left."""
+        namespace, tenant, role = self.us().namespace, tenant_namespace(cluster_id), tenant_role(cluster_id)
+        attributes = {
+            "verb": "create",
+            "group": FEDERATION_REQUEST.group,
+            "resource": FEDERATION_REQUEST.plural,
+            "namespace": namespace,
+        }
+        await revoke(
+            self.home,
+            bindings=[Key(namespace, role), Key(tenant, TENANT_SERVICE_ACCOUNT)],
+            probe=(TENANT_SERVICE_ACCOUNT, tenant, attributes),
+            then=[(NAMESPACE, Key("", tenant)), (ROLE, Key(namespace, role))],
+            clock=self.clock,
+        )
+        for asked in seen.asked:
+            await self._forget(asked)
+        self.clusters.drop(cluster_id, Way.INCOMING)
+        if seen.foreign is not None:
+            await self._release(seen.foreign, seen)
+        return Outcome(writes=6 + len(seen.asked))
+
+    async def _release(self, foreign: ForeignCluster, seen: Seen) -> None:
+        """Leave the ForeignCluster as it was before; one made for this peering alone goes."""
+        denied = seen.verdict.answer == "Deny"
+        changes: Sequence[Condition] = ()
+        if denied:
+            changes = [
+                condition(ConditionType.INCOMING_ACCEPTED, False, seen.verdict.reason, seen.verdict.message)
+            ]
+        incoming = foreign.status.incoming
+        last = incoming.last_request if incoming is not None else None
+        status = {"lastRequest": format_time(last)} if last is not None else None
+        await self._tell(foreign, status, changes, only=frozenset() if not denied else frozenset(INCOMING[:1]))
+        await self._finalizer(foreign, present=False)
+        untouched = foreign.metadata.generation <= 1 and not foreign.spec.join
+        if foreign.spec.discovery_type == "IncomingPeering" and untouched and not foreign.status.sources:
+            try:
+                await self.home.delete(
+                    FOREIGN_CLUSTER, Key("", foreign.metadata.name), uid=foreign.metadata.uid
+                )
+            except Absent:
+                return
+
+    async def _finalizer(self, foreign: ForeignCluster, *, present: bool) -> None:
+        """Set or release our finalizer."""
+        if present == (INCOMING_FINALIZER in foreign.metadata.finalizers):
+            return
+        metadata: Wire = {"name": foreign.metadata.name, "uid": foreign.metadata.uid}
+        if present:
+            metadata["finalizers"] = [INCOMING_FINALIZER]
+        obj = {
+            "apiVersion": FOREIGN_CLUSTER.api_version,
+            "kind": FOREIGN_CLUSTER.kind,
+            "metadata": metadata,
+        }
+        await self.home.apply(FOREIGN_CLUSTER, obj, manager=MANAGER)
+
+    async def _tell(
+        self,
+        foreign: ForeignCluster,
+        incoming: Wire | None,
+        changes: Sequence[Condition],
+        *,
+        only: frozenset[str] = frozenset(INCOMING),
+    ) -> int:
+        """Write what this loop owns in the status, if it is not so already."""
+        mine = {k: v for k, v in (incoming or {}).items() if k != "offered"}
+        status: Wire = {
+            "conditions": carry(foreign.status.conditions, only, changes, self.clock.now())
+        }
+        if mine:
+            status["incoming"] = mine
+        body = status_body(
+            FOREIGN_CLUSTER.api_version,
+            FOREIGN_CLUSTER.kind,
+            foreign.metadata.name,
+            foreign.metadata.uid,
+            status,
+        )
+        seen = self.foreigns.get(Key("", foreign.metadata.name))
+        apply = Apply(kind=FOREIGN_CLUSTER, obj=body, seen=seen, subresource="status")
+        return await act(Plan((apply,)), self.home, manager=MANAGER, events=self.events)

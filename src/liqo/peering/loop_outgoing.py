@@ -1,0 +1,360 @@
+"""Runs outgoing peerings: a key is the name of a ForeignCluster."""
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from datetime import timedelta
+
+from liqo.api.advertisement import Advertisement
+from liqo.api.cluster_config import ClusterConfigSpec
+from liqo.api.foreign_cluster import ForeignCluster, counting
+from liqo.api.kinds import ADVERTISEMENT, FEDERATION_REQUEST, FOREIGN_CLUSTER, ROLE, SERVICE_ACCOUNT
+from liqo.api.meta import Condition, Key, Wire, format_time
+from liqo.api.names import OUTGOING_FINALIZER, peer_account, request_name
+from liqo.api.reasons import ConditionType, Reason
+from liqo.api.rights import forge_peer_rights
+from liqo.errors import Absent, Fault, Malformed, NotTrusted, Refused, Unavailable
+from liqo.identity.kubeconfig import digest
+from liqo.identity.request import new_jti
+from liqo.peering.conditions import OUTGOING, carry, condition, status_body
+from liqo.peering.forge import forge_request, forge_sealed
+from liqo.peering.loop_rights import grant, issue_token, revoke
+from liqo.peering.outgoing import GIVE_UP_AFTER, Decision, Move, Seen, decide
+from liqo.peering.ports import Contact, Met, Ourselves
+from liqo.runtime.loop import Outcome
+from liqo.runtime.plan import Apply, Patch, Plan, act
+from liqo.runtime.ports import Clock, Cluster, Clusters, Events, Health, Way
+from liqo.runtime.store import Store
+
+MANAGER = "liqo-outgoing"
+SOON = timedelta(milliseconds=200)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class OutgoingPeerings:
+    """All that the reconciles of outgoing peerings share."""
+
+    home: Cluster
+    clusters: Clusters
+    contact: Contact
+    foreigns: Store  # ForeignClusters, by index "cluster-id"
+    advertisements: Store  # in Liqo's namespace
+    nodes: Store  # by index "cluster-id"
+    config: Callable[[], ClusterConfigSpec]
+    us: Callable[[], Ourselves]
+    events: Events
+    clock: Clock
+
+    async def reconcile(self, key: Key) -> Outcome:
+        """Bring one outgoing peering a step closer."""
+        wire = self.foreigns.get(key)
+        if wire is None:
+            return Outcome()
+        foreign = ForeignCluster.parse(wire)
+        seen = self._observe(foreign)
+        decision = decide(seen, self.clock.now())
+        if decision.stale_offer and seen.advertisement is not None:
+            meta = seen.advertisement.metadata
+            await self.home.delete(ADVERTISEMENT, Key(meta.namespace, meta.name), uid=meta.uid)
+        match decision.move:
+            case Move.REST:
+                return await self._rest(foreign, wire, seen, decision)
+            case Move.LEARN:
+                return await self._learn(foreign)
+            case Move.ASK:
+                return await self._ask(foreign, wire)
+            case Move.HAND_OVER:
+                return await self._hand_over(foreign, wire, seen, decision)
+            case Move.END | Move.REFUSED:
+                return await self._end(foreign, wire, seen, decision)
+
+    def _observe(self, foreign: ForeignCluster) -> Seen:
+        """Read the stores."""
+        us = self.us()
+        cluster_id = foreign.spec.cluster_id
+        siblings = (
+            [ForeignCluster.parse(w) for w in self.foreigns.by("cluster-id", cluster_id)] if cluster_id else []
+        )
+        found = self.advertisements.get(Key(us.namespace, cluster_id)) if cluster_id else None
+        counts = counting(siblings) or foreign
+        return Seen(
+            foreign=foreign,
+            counts=counts.metadata.name,
+            home_id=us.cluster_id,
+            server=us.server,
+            advertisement=Advertisement.parse(found) if found else None,
+            session=self.clusters.get(cluster_id, Way.OUTGOING) if cluster_id else None,
+            node_there=bool(cluster_id and self.nodes.by("cluster-id", cluster_id)),
+        )
+
+    async def _rest(self, foreign: ForeignCluster, wire: Wire, seen: Seen, decision: Decision) -> Outcome:
+        """Take the offer's credentials into use and say what is true."""
+        changes = list(decision.conditions)
+        offer = seen.advertisement
+        if decision.use_offer and offer is not None and foreign.spec.cluster_id is not None:
+            changes += await self._use(foreign.spec.cluster_id, offer)
+        out = self._outgoing(foreign, phase=decision.phase, namespace=offer.spec.namespace if offer else None)
+        writes = await self._tell(foreign, wire, out, changes)
+        waiting = decision.phase != "Established" and foreign.spec.join
+        return Outcome(wake=decision.wake, writes=writes, outcome="waiting" if waiting else "done")
+
+    async def _use(self, cluster_id: str, offer: Advertisement) -> Sequence[Condition]:
+        """Make the credentials in an accepted offer the current ones, and acknowledge them."""
+        try:
+            seen = self.clusters.use(cluster_id, Way.OUTGOING, offer.spec.kube_config or "")
+        except (Malformed, NotTrusted) as fault:
+            return [condition(ConditionType.ADVERTISED, False, Reason.BAD_CREDENTIALS, fault.message)]
+        if offer.status.token_seen != seen:
+            await self._advertisement_status(offer, token_seen=seen, kube_config=offer.status.kube_config)
+        return ()
+
+    async def _advertisement_status(
+        self, offer: Advertisement, *, token_seen: str, kube_config: str | None
+    ) -> None:
+        """Write the two fields of an Advertisement's status that hand tokens over."""
+        body = status_body(
+            ADVERTISEMENT.api_version,
+            ADVERTISEMENT.kind,
+            offer.metadata.name,
+            offer.metadata.uid,
+            {"tokenSeen": token_seen, **({"kubeConfig": kube_config} if kube_config else {})},
+        )
+        body["metadata"]["namespace"] = offer.metadata.namespace
+        await self.home.apply(ADVERTISEMENT, body, manager=MANAGER, subresource="status")
+
+    async def _learn(self, foreign: ForeignCluster) -> Outcome:
+        """Ask the address who is there and write the answer once."""
+        met = await self._meet(foreign)
+        name = foreign.metadata.name
+        patch = {
+            "metadata": {"resourceVersion": foreign.metadata.resource_version},
+            "spec": {"clusterID": met.document.cluster_id},
+        }
+        await self.home.patch(FOREIGN_CLUSTER, Key("", name), patch, manager=f"{MANAGER}-once")
+        return Outcome(writes=1, outcome="waiting")
+
+    async def _meet(self, foreign: ForeignCluster) -> Met:
+        """Meet the cluster, and say on the ForeignCluster why that fails if it does."""
+        if foreign.spec.api_url is None:
+            raise Refused(
+                "no address of that cluster is known",
+                reason="NoAddress",
+                hint="set spec.apiUrl, or let discovery find it",
+            )
+        try:
+            return await self.contact.meet(
+                [foreign.spec.api_url],
+                foreign.spec.namespace,
+                expected=foreign.spec.cluster_id,
+                allow_untrusted=foreign.spec.allow_untrusted_ca,
+            )
+        except Fault as fault:
+            await self._tell_fault(foreign, fault)
+            raise
+
+    async def _tell_fault(self, foreign: ForeignCluster, fault: Fault) -> None:
+        """Put a fault of first contact where a person looks for it."""
+        trust = {Reason.CA_NOT_TRUSTED, Reason.ADDRESS_REFUSED}
+        identity = {
+            Reason.WRONG_CLUSTER_ID,
+            Reason.BAD_SIGNATURE,
+            Reason.DOCUMENT_EXPIRED,
+            Reason.CLOCK_SKEW,
+            Reason.DOCUMENT_MISSING,
+        }
+        changes = [condition(ConditionType.REQUESTED, False, fault.reason, str(fault))]
+        if fault.reason in trust:
+            changes.append(condition(ConditionType.TRUSTED, False, fault.reason, str(fault)))
+        if fault.reason in identity:
+            changes.append(condition(ConditionType.IDENTITY_VERIFIED, False, fault.reason, str(fault)))
+        wire = self.foreigns.get(Key("", foreign.metadata.name))
+        if wire is not None:
+            await self._tell(foreign, wire, self._outgoing(foreign), changes)
+
+    async def _ask(self, foreign: ForeignCluster, wire: Wire) -> Outcome:
+        """Give foreign the rights it needs here, and send a request that carries them."""
+        us = self.us()
+        cluster_id = foreign.spec.cluster_id
+        assert cluster_id is not None
+        if not us.server:
+            raise Refused(
+                "no address is known at which others reach our API server",
+                reason=Reason.NO_OWN_ADDRESS,
+                hint="set spec.discoveryConfig.apiUrl in ClusterConfig clusterconfig",
+            )
+        met = await self._meet(foreign)
+        if OUTGOING_FINALIZER not in foreign.metadata.finalizers:
+            await self._finalizer(foreign, present=True)
+        account = peer_account(cluster_id)
+        await grant(self.home, forge_peer_rights(us.namespace, cluster_id), manager=MANAGER, clock=self.clock)
+        token, expires = await issue_token(self.home, us.namespace, account, self.clock)
+        sealed = forge_sealed(us, token, us.namespace, met.document.keys.sealing, cluster_id)
+        jti = new_jti()
+        out = {
+            "phase": "Requesting",
+            "jti": jti,
+            "server": met.server,
+            "requestedAt": format_time(self.clock.now()),
+            "tokenDigest": digest(sealed),
+            "tokenExpires": format_time(expires),
+        }
+        trusted = Reason.CA_FROM_DOCUMENT if met.ca_pem else Reason.CA_TRUSTED
+        conditions = [
+            condition(ConditionType.IDENTITY_VERIFIED, not met.document.legacy, self._verified(met)),
+            condition(ConditionType.TRUSTED, True, trusted),
+            condition(ConditionType.REQUESTED, None, Reason.REQUESTING),
+        ]
+        await self._tell(foreign, wire, out, conditions, signing_key=met.document.keys.thumbprint)
+        request = forge_request(us, met, jti, sealed)
+        try:
+            warnings = await self.contact.ask(met, foreign.spec.namespace, request)
+        except Refused as fault:
+            conditions[2] = condition(ConditionType.REQUESTED, False, Reason.REQUEST_REFUSED, str(fault))
+            out |= {"phase": "Refused", "refusedGeneration": foreign.metadata.generation}
+            await self._tell(foreign, wire, out, conditions, signing_key=met.document.keys.thumbprint)
+            return Outcome(writes=3, outcome="refused", reason=fault.reason)
+        conditions[2] = condition(ConditionType.REQUESTED, True, Reason.SENT)
+        if warnings:
+            conditions.append(condition(ConditionType.ACCEPTED, None, Reason.PENDING, "; ".join(warnings)))
+        out["phase"] = "Requested"
+        await self._tell(foreign, wire, out, conditions, signing_key=met.document.keys.thumbprint)
+        return Outcome(writes=8, wake=timedelta(seconds=10), outcome="waiting")
+
+    @staticmethod
+    def _verified(met: Met) -> Reason:
+        return Reason.LEGACY_CLUSTER_ID if met.document.legacy else Reason.VERIFIED
+
+    async def _hand_over(
+        self, foreign: ForeignCluster, wire: Wire, seen: Seen, decision: Decision
+    ) -> Outcome:
+        """Give foreign the next token, sealed, in the status of its Advertisement."""
+        us, offer, cluster_id = self.us(), seen.advertisement, foreign.spec.cluster_id
+        assert offer is not None
+        assert cluster_id is not None
+        met = await self._meet(foreign)
+        token, expires = await issue_token(self.home, us.namespace, peer_account(cluster_id), self.clock)
+        sealed = forge_sealed(us, token, us.namespace, met.document.keys.sealing, cluster_id)
+        await self._advertisement_status(offer, token_seen=offer.status.token_seen, kube_config=sealed)
+        out = self._outgoing(foreign, phase=decision.phase)
+        out |= {"tokenDigest": digest(sealed), "tokenExpires": format_time(expires)}
+        await self._tell(foreign, wire, out, decision.conditions)
+        return Outcome(writes=3, wake=SOON)
+
+    async def _end(self, foreign: ForeignCluster, wire: Wire, seen: Seen, decision: Decision) -> Outcome:
+        """Take down what is ours, here and there; again and again until nothing is left."""
+        now = self.clock.now()
+        cluster_id, outgoing = foreign.spec.cluster_id, foreign.status.outgoing
+        since = (outgoing.ending_since if outgoing else None) or now
+        out = self._outgoing(foreign, phase=decision.phase) | {"endingSince": format_time(since)}
+        if decision.move is Move.REFUSED:
+            out["refusedGeneration"] = foreign.metadata.generation
+        writes = await self._tell(foreign, wire, out, decision.conditions)
+        if seen.node_there:
+            return Outcome(writes=writes, outcome="waiting")  # the room `node` removes it; its store wakes us
+        if cluster_id is not None:
+            if decision.move is Move.END and not await self._withdraw(foreign) and now < since + GIVE_UP_AFTER:
+                return Outcome(writes=writes, wake=timedelta(seconds=1), outcome="waiting")
+            await self._revoke(cluster_id)
+            self.clusters.drop(cluster_id, Way.OUTGOING)
+        if decision.move is Move.END:
+            over = condition(ConditionType.REQUESTED, False, Reason.NOT_JOINED)
+            await self._tell(foreign, wire, None, [over], only={ConditionType.REQUESTED})
+        else:
+            out.pop("endingSince")
+            await self._tell(foreign, wire, out, decision.conditions)
+        await self._finalizer(foreign, present=False)
+        return Outcome(writes=writes + 6)
+
+    async def _withdraw(self, foreign: ForeignCluster) -> bool:
+        """Take our request back; return whether the other side knows."""
+        us, cluster_id, outgoing = self.us(), foreign.spec.cluster_id, foreign.status.outgoing
+        assert cluster_id is not None
+        session = self.clusters.get(cluster_id, Way.OUTGOING)
+        try:
+            if session is not None and session.health is not Health.REFUSED and outgoing is not None:
+                name = request_name(us.cluster_id, outgoing.jti)
+                await session.cluster.delete(FEDERATION_REQUEST, Key(foreign.spec.namespace, name))
+                return True
+        except Absent:
+            return True
+        except Refused:
+            pass  # the identity it gave us is void: prove who we are instead
+        except Unavailable:
+            return False
+        try:
+            met = await self._meet(foreign)
+            await self.contact.ask(met, foreign.spec.namespace, forge_request(us, met, new_jti(), None))
+        except Unavailable:
+            return False
+        except (Refused, Malformed):
+            return True  # whoever is there now keeps nothing of ours
+        return True
+
+    async def _revoke(self, cluster_id: str) -> None:
+        """Remove what foreign could do here, and then what it could see."""
+        namespace, account = self.us().namespace, peer_account(cluster_id)
+        key = Key(namespace, account)
+        attributes = {
+            "verb": "get",
+            "group": ADVERTISEMENT.group,
+            "resource": ADVERTISEMENT.plural,
+            "namespace": namespace,
+            "name": cluster_id,
+        }
+        await revoke(
+            self.home,
+            bindings=[key],
+            probe=(account, namespace, attributes),
+            then=[(ADVERTISEMENT, Key(namespace, cluster_id)), (SERVICE_ACCOUNT, key), (ROLE, key)],
+            clock=self.clock,
+        )
+
+    async def _finalizer(self, foreign: ForeignCluster, *, present: bool) -> None:
+        """Set or release our finalizer."""
+        metadata: Wire = {"name": foreign.metadata.name, "uid": foreign.metadata.uid}
+        if present:
+            metadata["finalizers"] = [OUTGOING_FINALIZER]
+        obj = {
+            "apiVersion": FOREIGN_CLUSTER.api_version,
+            "kind": FOREIGN_CLUSTER.kind,
+            "metadata": metadata,
+        }
+        await self.home.apply(FOREIGN_CLUSTER, obj, manager=MANAGER)
+
+    @staticmethod
+    def _outgoing(foreign: ForeignCluster, **changes: str | None) -> Wire:
+        """Return status.outgoing as it is but for the changes, without what another loop owns there."""
+        outgoing = foreign.status.outgoing
+        kept = outgoing.wire() if outgoing is not None else {}
+        kept.pop("nodeName", None)
+        return kept | {k: v for k, v in changes.items() if v is not None}
+
+    async def _tell(
+        self,
+        foreign: ForeignCluster,
+        wire: Wire,
+        outgoing: Wire | None,
+        changes: Sequence[Condition],
+        *,
+        signing_key: str = "",
+        only: set[ConditionType] | None = None,
+    ) -> int:
+        """Write what this loop owns in the status, if it is not so already."""
+        status: Wire = {
+            "conditions": carry(
+                foreign.status.conditions, only or OUTGOING, changes, self.clock.now()
+            )
+        }
+        if outgoing:
+            status["outgoing"] = outgoing
+        key = signing_key or foreign.status.signing_key
+        if key:
+            status["signingKey"] = key
+        body = status_body(
+            FOREIGN_CLUSTER.api_version,
+            FOREIGN_CLUSTER.kind,
+            foreign.metadata.name,
+            foreign.metadata.uid,
+            status,
+        )
+        apply = Apply(kind=FOREIGN_CLUSTER, obj=body, seen=wire, subresource="status")
+        return await act(Plan((apply,)), self.home, manager=MANAGER, events=self.events)

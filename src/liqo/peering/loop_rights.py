@@ -1,0 +1,75 @@
+"""Rights given to another cluster, and taken away again."""
+
+from collections.abc import Awaitable, Callable, Sequence
+from datetime import datetime, timedelta
+from functools import partial
+
+from liqo.api.kinds import ROLE_BINDING
+from liqo.api.meta import Key, Kind, Wire, parse_time
+from liqo.errors import Forbidden, Unavailable
+from liqo.peering.tokens import LIFETIME, forge_access_review, forge_token_request
+from liqo.runtime.ports import Clock, Cluster
+
+SETTLE = timedelta(seconds=2)  # authorizers follow a binding within some 100 ms
+POLL = timedelta(milliseconds=20)
+
+
+async def grant(cluster: Cluster, objects: Sequence[tuple[Kind, Wire]], *, manager: str, clock: Clock) -> None:
+    """Apply objects in order; a right that was granted just before may take a moment to be in force."""
+    for kind, obj in objects:
+        await settled(partial(cluster.apply, kind, obj, manager=manager), clock)
+
+
+async def issue_token(cluster: Cluster, namespace: str, account: str, clock: Clock) -> tuple[str, datetime]:
+    """Return a fresh token of a ServiceAccount and its end."""
+    path = f"/api/v1/namespaces/{namespace}/serviceaccounts/{account}/token"
+    answer = await settled(partial(cluster.post, path, forge_token_request(LIFETIME)), clock)
+    status = answer["status"]
+    return status["token"], parse_time(status["expirationTimestamp"])
+
+
+async def revoke(
+    cluster: Cluster,
+    *,
+    bindings: Sequence[Key],
+    probe: tuple[str, str, Wire],
+    then: Sequence[tuple[Kind, Key]],
+    clock: Clock,
+) -> None:
+    """Take rights away: the bindings first, and only when they are out of force whatever could be watched.
+
+    An open watch outlives its rights and its token, so what it shows has to be gone, not only the rights.
+
+    Args:
+        cluster: ours.
+        bindings: RoleBindings.
+        probe: ServiceAccount, its namespace and the resourceAttributes that must be refused.
+        then: deleted afterwards, in this order.
+        clock: waits between two looks.
+
+    Raises:
+        Unavailable: the rights are still in force after SETTLE.
+    """
+    for key in bindings:
+        await cluster.delete(ROLE_BINDING, key)
+    account, namespace, attributes = probe
+    review = forge_access_review(account, namespace, attributes)
+    end = clock.now() + SETTLE
+    while (await cluster.post("/apis/authorization.k8s.io/v1/subjectaccessreviews", review))["status"]["allowed"]:
+        if clock.now() >= end:
+            raise Unavailable(f"the rights of {account} are still in force", reason="StillAllowed")
+        await clock.sleep(POLL)
+    for kind, key in then:
+        await cluster.delete(kind, key)
+
+
+async def settled(call: Callable[[], Awaitable[Wire]], clock: Clock) -> Wire:
+    """Call, and again for a moment while a right that was just granted is not in force yet."""
+    end = clock.now() + SETTLE
+    while True:
+        try:
+            return await call()
+        except Forbidden:
+            if clock.now() >= end:
+                raise
+            await clock.sleep(POLL)

@@ -1,0 +1,204 @@
+"""What we want of another cluster: the next step of one outgoing peering.
+
+    spec.join     what is there                        next step
+    ---------     -------------                        ---------
+    false         nothing of ours anywhere             REST
+    false         anything                             END: node gone, request withdrawn, rights revoked
+    true          no clusterID                         LEARN it from the well-known document
+    true          no request, or it is due again       ASK: rights for foreign, then a FederationRequest
+    true          a request, no answer to it           REST until the answer or the next due time
+    true          foreign refused or ended it          REFUSED: rights revoked, until spec changes
+    true          an offer                             REST; Established once sharing accepted it
+    true          our token is two thirds through      HAND_OVER the next one in the Advertisement's status
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from enum import Enum, auto
+
+from liqo.api.advertisement import Advertisement
+from liqo.api.foreign_cluster import ForeignCluster, Outgoing
+from liqo.api.meta import Condition, find_condition
+from liqo.api.names import OUTGOING_FINALIZER
+from liqo.api.reasons import ConditionType, Reason
+from liqo.peering.conditions import condition
+from liqo.peering.tokens import LAST_CALL, renewal
+from liqo.runtime.ports import Health, Session
+
+ANSWER_WITHIN = timedelta(seconds=10)  # then we say what is wrong most often: our own address
+ASK_AGAIN_FIRST = timedelta(seconds=30)
+ASK_AGAIN_MOST = timedelta(minutes=10)
+GIVE_UP_AFTER = timedelta(seconds=30)  # a dead foreign cluster holds nothing up for longer
+BELIEVE_REFUSAL = timedelta(seconds=60)  # no new request from them, and the same identity still there
+
+
+class Move(Enum):
+    """The next step beyond our own objects."""
+
+    REST = auto()
+    LEARN = auto()
+    ASK = auto()
+    HAND_OVER = auto()
+    END = auto()
+    REFUSED = auto()
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Seen:
+    """All that one decision looks at."""
+
+    foreign: ForeignCluster
+    counts: str  # the name of the ForeignCluster that counts for this clusterID
+    home_id: str
+    server: str  # our own address, as others have to reach it
+    advertisement: Advertisement | None
+    session: Session | None
+    node_there: bool
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Decision:
+    """The next step, what is true by now, and when to look again unasked."""
+
+    move: Move
+    phase: str | None = None  # of status.outgoing from now on; None: as it is
+    conditions: Sequence[Condition] = ()
+    wake: timedelta | None = None
+    use_offer: bool = False  # the credentials in the Advertisement are the current ones
+    stale_offer: bool = False  # the Advertisement answers another request: remove it
+
+
+def decide(seen: Seen, now: datetime) -> Decision:
+    """Return the next step of one outgoing peering."""
+    foreign = seen.foreign
+    spec, outgoing = foreign.spec, foreign.status.outgoing
+    started = OUTGOING_FINALIZER in foreign.metadata.finalizers
+    counts = seen.counts == foreign.metadata.name
+    if not spec.join or foreign.metadata.deletion_timestamp is not None or not counts:
+        return _leave(seen, started=started, counts=counts)
+    if spec.cluster_id is None:
+        return Decision(move=Move.LEARN)
+    if spec.cluster_id == seen.home_id:
+        return _refuse(Reason.OWN_CLUSTER)
+    if outgoing is not None and outgoing.phase == "Refused":
+        if outgoing.refused_generation == foreign.metadata.generation:
+            return Decision(move=Move.REFUSED if started else Move.REST)
+        return Decision(move=Move.ASK)
+    if outgoing is None or not outgoing.jti or outgoing.phase in {"Requesting", "Ending"}:
+        return Decision(move=Move.ASK)
+    return _follow(seen, outgoing, now)
+
+
+def _leave(seen: Seen, *, started: bool, counts: bool) -> Decision:
+    """Nothing is wanted: end what is there."""
+    reason = Reason.NOT_JOINED if counts or not seen.foreign.spec.join else Reason.DUPLICATE_CLUSTER_ID
+    message = "" if reason is Reason.NOT_JOINED else f"ForeignCluster {seen.counts} counts; this one has no effect."
+    if started:
+        return Decision(
+            move=Move.END,
+            phase="Ending",
+            conditions=(condition(ConditionType.REQUESTED, False, Reason.ENDING),),
+        )
+    if find_condition(seen.foreign.status.conditions, ConditionType.REQUESTED) is None and counts:
+        return Decision(move=Move.REST)  # never joined: a cluster that was only found costs no write
+    return Decision(
+        move=Move.REST, conditions=(condition(ConditionType.REQUESTED, False, reason, message),)
+    )
+
+
+def _refuse(reason: Reason) -> Decision:
+    return Decision(move=Move.REST, conditions=(condition(ConditionType.REQUESTED, False, reason),))
+
+
+def _follow(seen: Seen, outgoing: Outgoing, now: datetime) -> Decision:
+    """A request is out: what came back?"""
+    offer = seen.advertisement
+    if offer is None or offer.spec.answers != outgoing.jti:
+        return _wait(seen, outgoing, now, stale=offer is not None)
+    if offer.spec.phase != "Offered":
+        return Decision(
+            move=Move.REFUSED,
+            phase="Refused",
+            conditions=(
+                condition(
+                    ConditionType.ACCEPTED,
+                    False,
+                    offer.spec.reason or Reason.REQUEST_REFUSED,
+                    offer.spec.message,
+                ),
+                condition(ConditionType.ADVERTISED, False, Reason.ENDED),
+            ),
+        )
+    accepted = condition(ConditionType.ACCEPTED, True, Reason.ACCEPTED)
+    requested = condition(ConditionType.REQUESTED, True, Reason.SENT)
+    if offer.status.phase != "Accepted" or offer.status.answers != outgoing.jti:
+        refused = offer.status.phase == "Refused"
+        waiting = condition(
+            ConditionType.ADVERTISED,
+            False if refused else None,
+            offer.status.reason or (Reason.OFFER_REFUSED if refused else Reason.PENDING),
+            offer.status.message,
+        )
+        return Decision(move=Move.REST, phase="Requested", conditions=(requested, accepted, waiting))
+    return _keep(seen, outgoing, offer, (requested, accepted), now)
+
+
+def _wait(seen: Seen, outgoing: Outgoing, now: datetime, *, stale: bool) -> Decision:
+    """No answer to the newest request yet."""
+    since = outgoing.requested_at or now
+    pending = find_condition(seen.foreign.status.conditions, ConditionType.ACCEPTED)
+    if pending is not None and pending.reason == Reason.PENDING and outgoing.token_expires is not None:
+        again = renewal(outgoing.token_expires)
+    else:
+        again = since + ask_again_after(seen.foreign, since)
+    if now >= again:
+        return Decision(move=Move.ASK, stale_offer=stale)
+    conditions: tuple[Condition, ...] = ()
+    if now < since + ANSWER_WITHIN:
+        wake = since + ANSWER_WITHIN - now
+    else:
+        wake = again - now
+        if pending is None or pending.reason != Reason.PENDING:
+            message = (
+                f"Nothing came back for {int((now - since).total_seconds() // 10 * 10)} s. The other cluster has to "
+                f"reach our API server at {seen.server}: check that address, and the firewall in front of it."
+            )
+            conditions = (condition(ConditionType.ACCEPTED, None, Reason.NO_ANSWER, message),)
+    return Decision(move=Move.REST, conditions=conditions, wake=wake, stale_offer=stale)
+
+
+def ask_again_after(foreign: ForeignCluster, asked: datetime) -> timedelta:
+    """Return how long to wait for an answer to what was asked then: as long as nobody had answered by then."""
+    accepted = find_condition(foreign.status.conditions, ConditionType.ACCEPTED)
+    silent = timedelta()
+    if accepted is not None and accepted.last_transition_time is not None and accepted.status != "True":
+        silent = asked - accepted.last_transition_time
+    return min(max(silent, ASK_AGAIN_FIRST), ASK_AGAIN_MOST)
+
+
+def _keep(
+    seen: Seen, outgoing: Outgoing, offer: Advertisement, good: tuple[Condition, ...], now: datetime
+) -> Decision:
+    """The peering stands: keep its credentials alive in both directions."""
+    conditions = (*good, condition(ConditionType.ADVERTISED, True, Reason.OFFER_ACCEPTED))
+    established = Decision(move=Move.REST, phase="Established", conditions=conditions, use_offer=True)
+    session = seen.session
+    if session is not None and (
+        session.health is Health.EXPIRED
+        or (session.health is Health.REFUSED and now >= session.since + BELIEVE_REFUSAL)
+    ):
+        return Decision(move=Move.ASK)
+    if outgoing.token_expires is None:
+        return established
+    due = renewal(outgoing.token_expires)
+    wake = max(due - now, timedelta(seconds=1))
+    if session is not None and session.health is Health.REFUSED:
+        wake = min(wake, max(session.since + BELIEVE_REFUSAL - now, timedelta(seconds=1)))
+    if now >= renewal(outgoing.token_expires, share=LAST_CALL) and offer.spec.token_seen != outgoing.token_digest:
+        return Decision(move=Move.ASK)
+    if now >= due:
+        return Decision(move=Move.HAND_OVER, phase="Established", conditions=conditions, use_offer=True)
+    return Decision(
+        move=Move.REST, phase="Established", conditions=conditions, use_offer=True, wake=wake
+    )

@@ -1,0 +1,62 @@
+"""What this room asks of the world beyond `runtime.ports`: first contact, and who we are ourselves."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Protocol
+
+from liqo.api.meta import Wire
+from liqo.identity.cluster_id import ClusterID, Identity
+from liqo.identity.document import Document
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Ourselves:
+    """This cluster, as others have to reach and to know it."""
+
+    cluster_id: ClusterID
+    identity: Identity
+    cluster_name: str
+    namespace: str
+    server: str  # where others reach our API server; "" if nobody knows
+    ca_pem: str
+    publish_ca: bool  # untrusted mode: the CA goes into the document
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Met:
+    """Another cluster, as it showed itself at first contact."""
+
+    document: Document
+    server: str
+    ca_pem: str  # what its certificate was verified with; "" for the system's roots and trusted-ca-certificates
+    at: datetime  # its own time, as its Date header says
+
+
+class Contact(Protocol):
+    """Talks to a cluster of which we have no credentials yet."""
+
+    async def meet(
+        self, servers: Sequence[str], namespace: str, *, expected: str | None, allow_untrusted: bool
+    ) -> Met:
+        """Read the well-known document and verify everything about it.
+
+        Args:
+            servers: tried in this order; the first that answers is taken.
+            namespace: of Liqo on that cluster.
+            expected: the ClusterID that must be there; None: whoever is there.
+            allow_untrusted: take the CA from the document if no known one fits.
+
+        Raises:
+            NotTrusted: with reasons such as WrongClusterID, CANotTrusted, AddressRefused.
+            Unreachable: no answer.
+        """
+        ...
+
+    async def ask(self, met: Met, namespace: str, request: Wire) -> Sequence[str]:
+        """POST a FederationRequest as a stranger; return the warnings that came back.
+
+        Raises:
+            Refused: with the sentence of the other side's admission.
+        """
+        ...

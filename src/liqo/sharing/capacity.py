@@ -1,0 +1,69 @@
+"""What this cluster has left to offer; pure, exact integers (api/quantity.py)."""
+
+from collections.abc import Iterable, Mapping
+
+from liqo.api.meta import Wire, labels_of
+from liqo.api.names import NODE_TYPE_LABEL, VIRTUAL_NODE
+from liqo.api.quantity import add, parse_amounts
+
+FINISHED = {"Succeeded", "Failed"}
+
+
+def is_offered_from(node: Wire) -> bool:
+    """Return whether a node is real, Ready and schedulable."""
+    if labels_of(node).get(NODE_TYPE_LABEL) == VIRTUAL_NODE or node.get("spec", {}).get("unschedulable"):
+        return False
+    conditions = node.get("status", {}).get("conditions") or ()
+    return any(c["type"] == "Ready" and c["status"] == "True" for c in conditions)
+
+
+def allocatable(node: Wire) -> dict[str, int]:
+    """Return what pods may use of a node."""
+    return parse_amounts(node.get("status", {}).get("allocatable") or {})
+
+
+def requests(pod: Wire) -> dict[str, int]:
+    """Return what a pod takes of its node, itself included as one of `pods`.
+
+    The larger of all containers together and of each init container, where a sidecar (an init container that
+    restarts always) counts as a container; and the overhead (KEP-753, resource helpers of the scheduler).
+    """
+    spec = pod.get("spec", {})
+    running: dict[str, int] = add(_asked(c) for c in spec.get("containers") or ())
+    peak: dict[str, int] = {}
+    for container in spec.get("initContainers") or ():
+        if container.get("restartPolicy") == "Always":
+            running = add((running, _asked(container)))
+            peak = _larger(peak, running)
+        else:
+            peak = _larger(peak, _asked(container))
+    total = add((_larger(running, peak), parse_amounts(spec.get("overhead") or {})))
+    return {**total, "pods": 10**9}
+
+
+def _asked(container: Wire) -> dict[str, int]:
+    return parse_amounts((container.get("resources") or {}).get("requests") or {})
+
+
+def _larger(one: Mapping[str, int], other: Mapping[str, int]) -> dict[str, int]:
+    return {name: max(one.get(name, 0), other.get(name, 0)) for name in {*one, *other}}
+
+
+def free(nodes: Iterable[Wire], pods: Iterable[Wire], tenants: frozenset[str]) -> dict[str, int]:
+    """Return allocatable of the nodes that count, less the requests of all pods there that are no tenant's.
+
+    Args:
+        nodes: all nodes.
+        pods: all pods.
+        tenants: the namespaces of tenants; what runs there is counted against their offers instead.
+    """
+    counted = {n["metadata"]["name"]: n for n in nodes if is_offered_from(n)}
+    total = add(allocatable(n) for n in counted.values())
+    used = add(
+        requests(p)
+        for p in pods
+        if p.get("spec", {}).get("nodeName") in counted
+        and p["metadata"]["namespace"] not in tenants
+        and p.get("status", {}).get("phase") not in FINISHED
+    )
+    return {name: amount - used.get(name, 0) for name, amount in total.items()}
