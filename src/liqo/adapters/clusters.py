@@ -1,0 +1,186 @@
+"""Connections to other clusters: one session per cluster and way, shared by all rooms, and its health."""
+
+import asyncio
+from collections.abc import Callable, Coroutine, Mapping
+from contextlib import suppress
+from dataclasses import dataclass, field
+from datetime import timedelta
+from typing import Any
+
+from liqo.adapters.health import Tally
+from liqo.adapters.kube import HttpCluster
+from liqo.adapters.tls import PINNED_NAME, AddressCheck, CheckedResolver, check_literal, pinned_context
+from liqo.adapters.tracked import TrackedCluster
+from liqo.api.meta import Key, Wire
+from liqo.errors import Fault
+from liqo.identity.kubeconfig import Credentials, digest, token_expiry, unseal
+from liqo.peering.ports import Ourselves
+from liqo.runtime.metrics import Metrics
+from liqo.runtime.ports import Clock, Random, Selection, Session, Way
+from liqo.runtime.store import Store
+from liqo.runtime.watch import reflect
+
+ANSWER_MAX = 4 * 2**20  # bytes of one answer of another cluster
+CLOSE_WITHIN = timedelta(seconds=2)
+
+
+@dataclass(slots=True, kw_only=True)
+class _Connection:
+    """One session and what hangs on it."""
+
+    sealed_digest: str
+    credentials: Credentials
+    http: HttpCluster
+    tracked: TrackedCluster
+    tally: Tally
+    stores: dict[Selection, Store] = field(default_factory=dict)
+    tasks: list[asyncio.Task[None]] = field(default_factory=list)
+
+
+class PeerClusters:
+    """Implements `runtime.ports.Clusters`.
+
+    Args:
+        us: who we are; its identity opens what was sealed to us.
+        check: may we connect to that address.
+        changed: called with (cluster id, way) when a health or something watched has changed.
+        clock: of this process.
+        random: for jitter.
+        metrics: of this process.
+    """
+
+    def __init__(
+        self,
+        *,
+        us: Callable[[], Ourselves],
+        check: AddressCheck,
+        changed: Callable[[str, Way], None],
+        clock: Clock,
+        random: Random,
+        metrics: Metrics,
+    ) -> None:
+        self._us = us
+        self._check = check
+        self._changed = changed
+        self._clock = clock
+        self._random = random
+        self._metrics = metrics
+        self._connections: dict[tuple[str, Way], _Connection] = {}
+        self._closing: set[asyncio.Task[None]] = set()
+
+    def use(self, cluster_id: str, way: Way, sealed: str) -> str:
+        """Make these credentials the current ones; return their digest."""
+        mark = digest(sealed)
+        current = self._connections.get((cluster_id, way))
+        if current is not None and current.sealed_digest == mark:
+            return mark
+        us = self._us()
+        credentials = unseal(sealed, us.identity, issuer=cluster_id, audience=us.cluster_id)
+        check_literal(credentials.server, self._check)
+        self.drop(cluster_id, way)
+        self._connections[cluster_id, way] = self._connect(cluster_id, way, mark, credentials)
+        return mark
+
+    def _connect(self, cluster_id: str, way: Way, mark: str, credentials: Credentials) -> _Connection:
+        token = credentials.token
+        tally = Tally(expires=token_expiry(token), made=self._clock.now())
+        http = HttpCluster(
+            credentials.server,
+            ssl_context=pinned_context(credentials.ca_pem),
+            server_hostname=PINNED_NAME,
+            token=token.reveal,
+            resolver=CheckedResolver(self._check),
+            clock=self._clock,
+            random=self._random,
+            metrics=self._metrics,
+            role="foreign" if way is Way.OUTGOING else "home",
+            max_response=ANSWER_MAX,
+        )
+
+        def note(fault: Fault | None) -> None:
+            if tally.note(fault, self._clock.now()):
+                self._changed(cluster_id, way)
+
+        return _Connection(
+            sealed_digest=mark,
+            credentials=credentials,
+            http=http,
+            tracked=TrackedCluster(http, note),
+            tally=tally,
+        )
+
+    def get(self, cluster_id: str, way: Way) -> Session | None:
+        """Return the connection as it stands."""
+        found = self._connections.get((cluster_id, way))
+        if found is None:
+            return None
+        tally = found.tally
+        return Session(
+            cluster=found.tracked,
+            namespace=found.credentials.namespace,
+            server=found.credentials.server,
+            health=tally.health(self._clock.now()),
+            since=tally.since,
+            heard=tally.heard,
+            failures=tally.failures,
+            message=tally.message,
+        )
+
+    def drop(self, cluster_id: str, way: Way) -> None:
+        """Close the connection and everything watched over it."""
+        found = self._connections.pop((cluster_id, way), None)
+        if found is not None:
+            self._begin(self._close(found))
+
+    def _begin(self, work: Coroutine[Any, Any, None]) -> None:
+        task = asyncio.ensure_future(work)
+        self._closing.add(task)
+        task.add_done_callback(self._closing.discard)
+
+    @staticmethod
+    async def _close(connection: _Connection) -> None:
+        for task in connection.tasks:
+            task.cancel()
+        await asyncio.gather(*connection.tasks, return_exceptions=True)
+        await connection.http.close()
+
+    def watched(self, cluster_id: str, way: Way, selection: Selection) -> Mapping[Key, Wire] | None:
+        """Return what a watch over that connection has seen; None until its first list is complete."""
+        found = self._connections.get((cluster_id, way))
+        if found is None:
+            return None
+        store = found.stores.get(selection)
+        if store is None:
+            store = found.stores[selection] = Store()
+            store.subscribe(lambda _key, _old, _new: self._changed(cluster_id, way))
+            found.tasks += [
+                asyncio.create_task(
+                    reflect(found.tracked, selection, store, clock=self._clock, random=self._random)
+                ),
+                asyncio.create_task(self._announce(store, cluster_id, way)),
+            ]
+        if not store.synced:
+            return None
+        return {Key.of(obj): obj for obj in store.values()}
+
+    async def _announce(self, store: Store, cluster_id: str, way: Way) -> None:
+        """Say once that a first list is complete, which an empty one would not do by itself."""
+        await store.wait_synced()
+        self._changed(cluster_id, way)
+
+    async def probe(self, cluster_id: str, way: Way, path: str) -> Session | None:
+        """Ask for `path` once; what the answer means is in the connection's health."""
+        found = self._connections.get((cluster_id, way))
+        if found is not None:
+            with suppress(Fault):
+                await found.tracked.fetch(path)
+        return self.get(cluster_id, way)
+
+    async def close(self) -> None:
+        """Close all connections."""
+        for cluster_id, way in list(self._connections):
+            self.drop(cluster_id, way)
+        if self._closing:
+            await asyncio.wait(self._closing, timeout=CLOSE_WITHIN.total_seconds())
+
+

@@ -1,0 +1,144 @@
+"""First contact: talks to clusters of which we have no credentials yet, and trusts nothing before it is proved."""
+
+import ssl
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from email.utils import parsedate_to_datetime
+
+from liqo.adapters.kube import HttpCluster
+from liqo.adapters.tls import (
+    PINNED_NAME,
+    AddressCheck,
+    CheckedResolver,
+    check_literal,
+    pinned_context,
+    unverified_context,
+)
+from liqo.api.kinds import CONFIG_MAP, FEDERATION_REQUEST
+from liqo.api.meta import Wire
+from liqo.api.names import WELL_KNOWN_CONFIG_MAP, WELL_KNOWN_KEY
+from liqo.api.reasons import Reason
+from liqo.errors import Absent, Forbidden, NotTrusted, Refused, Unauthorized, Unreachable
+from liqo.identity.document import Document, parse_document
+from liqo.peering.ports import Met
+from liqo.runtime.metrics import Metrics
+from liqo.runtime.ports import Clock, Random
+
+DOCUMENT_MAX = 256 * 1024  # bytes; a ConfigMap with a document and its metadata
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class HttpContact:
+    """Implements `peering.ports.Contact`."""
+
+    system: Callable[[], ssl.SSLContext]  # the system's roots and trusted-ca-certificates
+    check: AddressCheck
+    own_server: Callable[[], str]  # our own API server, to which nobody may send us
+    clock: Clock
+    random: Random
+    metrics: Metrics
+
+    async def meet(
+        self, servers: Sequence[str], namespace: str, *, expected: str | None, allow_untrusted: bool
+    ) -> Met:
+        """Read the well-known document and verify everything about it."""
+        last: Unreachable | None = None
+        for server in servers:
+            check_literal(server, self.check)
+            try:
+                return await self._meet(server, namespace, expected, allow_untrusted=allow_untrusted)
+            except Unreachable as fault:
+                last = fault
+        raise last or Unreachable("no address of that cluster is known")
+
+    async def _meet(
+        self, server: str, namespace: str, expected: str | None, *, allow_untrusted: bool
+    ) -> Met:
+        """Try what is trusted first; then, if allowed, what the document proves by itself."""
+        try:
+            document, at = await self._document(server, namespace, expected, self.system(), None)
+        except NotTrusted as fault:
+            if fault.reason != Reason.CA_NOT_TRUSTED:
+                raise
+            if not allow_untrusted:
+                raise NotTrusted(
+                    f"the certificate of {server} is not trusted: {fault.message}",
+                    reason=Reason.CA_NOT_TRUSTED,
+                    hint="add its CA to the ConfigMap trusted-ca-certificates, or set spec.allowUntrustedCA",
+                ) from fault
+        else:
+            return Met(document=document, server=server, ca_pem="", at=at)
+        document, at = await self._document(server, namespace, expected, unverified_context(), None)
+        if not document.ca_bundle:
+            raise NotTrusted(
+                f"{server} does not publish its CA, and no known CA signed its certificate",
+                reason=Reason.CA_NOT_TRUSTED,
+                hint="add its CA to the ConfigMap trusted-ca-certificates",
+            )
+        return Met(document=document, server=server, ca_pem=document.ca_bundle, at=at)
+
+    def _open(self, server: str, context: ssl.SSLContext, name: str | None) -> HttpCluster:
+        return HttpCluster(
+            server,
+            ssl_context=context,
+            server_hostname=name,
+            token=None,
+            resolver=CheckedResolver(self.check),
+            clock=self.clock,
+            random=self.random,
+            metrics=self.metrics,
+            role="stranger",
+            max_response=DOCUMENT_MAX,
+        )
+
+    async def _document(
+        self, server: str, namespace: str, expected: str | None, context: ssl.SSLContext, name: str | None
+    ) -> tuple[Document, datetime]:
+        """Read the document over one connection, and the time on the other side."""
+        cluster = self._open(server, context, name)
+        try:
+            wire, headers = await cluster.fetch_with_headers(
+                CONFIG_MAP.path(namespace, WELL_KNOWN_CONFIG_MAP)
+            )
+        except Unauthorized as fault:
+            raise Refused(
+                f"{server} takes no anonymous requests",
+                reason=Reason.ANONYMOUS_REFUSED,
+                hint="let its owner open the two paths that Liqo needs, or use its door",
+            ) from fault
+        except (Forbidden, Absent) as fault:
+            raise Refused(
+                f"{server} shows no well-known document in namespace {namespace}",
+                reason=Reason.DOCUMENT_MISSING,
+                hint=f"is Liqo installed there, and in namespace {namespace}?",
+            ) from fault
+        finally:
+            await cluster.close()
+        now = self.clock.now()
+        text = (wire.get("data") or {}).get(WELL_KNOWN_KEY, "")
+        return parse_document(text, now, expected=expected), _date(headers.get("Date", ""), now)
+
+    async def ask(self, met: Met, namespace: str, request: Wire) -> Sequence[str]:
+        """POST a FederationRequest as a stranger; return the warnings."""
+        context = pinned_context(met.ca_pem) if met.ca_pem else self.system()
+        cluster = self._open(met.server, context, PINNED_NAME if met.ca_pem else None)
+        try:
+            _, headers = await cluster.post_with_headers(FEDERATION_REQUEST.path(namespace), request)
+        finally:
+            await cluster.close()
+        return [_warning_text(value) for value in headers.getall("Warning", [])]
+
+
+def _date(text: str, now: datetime) -> datetime:
+    """Return the time in a Date header; ours if there is none that can be read."""
+    try:
+        return parsedate_to_datetime(text).astimezone(now.tzinfo)
+    except ValueError:
+        return now
+
+
+def _warning_text(value: str) -> str:
+    """Return the text of a Warning header (RFC 7234 §5.5): 299 - "text"."""
+    parts = value.split('"')
+    return parts[1][:256] if len(parts) > 2 else value[:256]  # noqa: PLR2004

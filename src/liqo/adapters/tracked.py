@@ -1,0 +1,81 @@
+"""A Cluster that reports how each call ended."""
+
+from collections.abc import AsyncIterator, Callable, Coroutine
+from typing import Any, TypeVar
+
+from liqo.adapters.kube import HttpCluster
+from liqo.api.meta import Key, Kind, Wire
+from liqo.errors import Fault
+from liqo.runtime.ports import Page, Selection
+
+Note = Callable[[Fault | None], None]
+"""Called with what a call raised, None if it was answered."""
+
+T = TypeVar("T")
+
+
+class TrackedCluster:
+    """Implements `runtime.ports.Cluster` over another one."""
+
+    def __init__(self, inner: HttpCluster, note: Note) -> None:
+        self._inner = inner
+        self._note = note
+
+    async def _tracked(self, call: Coroutine[Any, Any, T]) -> T:
+        try:
+            answer = await call
+        except Fault as fault:
+            self._note(fault)
+            raise
+        self._note(None)
+        return answer
+
+    async def get(self, kind: Kind, key: Key) -> Wire:
+        """Return one object."""
+        return await self._tracked(self._inner.get(kind, key))
+
+    async def fetch(self, path: str) -> Wire:
+        """Return what is at a path."""
+        return await self._tracked(self._inner.fetch(path))
+
+    async def list(self, selection: Selection, *, limit: int = 500, continue_token: str = "") -> Page:
+        """Return one page of the selected objects."""
+        return await self._tracked(
+            self._inner.list(selection, limit=limit, continue_token=continue_token)
+        )
+
+    async def watch(self, selection: Selection, resource_version: str) -> AsyncIterator[Wire]:
+        """Yield watch events; each one is a sign of life."""
+        try:
+            async for event in self._inner.watch(selection, resource_version):
+                self._note(None)
+                yield event
+        except Fault as fault:
+            self._note(fault)
+            raise
+
+    async def create(self, kind: Kind, obj: Wire) -> Wire:
+        """POST."""
+        return await self._tracked(self._inner.create(kind, obj))
+
+    async def apply(self, kind: Kind, obj: Wire, *, manager: str, subresource: str = "") -> Wire:
+        """Server-side apply."""
+        return await self._tracked(
+            self._inner.apply(kind, obj, manager=manager, subresource=subresource)
+        )
+
+    async def patch(
+        self, kind: Kind, key: Key, patch: Wire, *, manager: str = "", subresource: str = ""
+    ) -> Wire:
+        """Merge patch."""
+        return await self._tracked(
+            self._inner.patch(kind, key, patch, manager=manager, subresource=subresource)
+        )
+
+    async def delete(self, kind: Kind, key: Key, *, uid: str = "", grace: int | None = None) -> None:
+        """Delete."""
+        return await self._tracked(self._inner.delete(kind, key, uid=uid, grace=grace))
+
+    async def post(self, path: str, body: Wire) -> Wire:
+        """POST to a path that is no object."""
+        return await self._tracked(self._inner.post(path, body))

@@ -1,0 +1,66 @@
+"""The admission webhook: AdmissionReview in, a pure verdict, AdmissionReview out (admission.k8s.io/v1).
+
+Anyone who reaches the port may call it, so it has no side effects and tells nothing that a stranger may not know.
+"""
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field
+
+import orjson
+from aiohttp import web
+
+from liqo.api.meta import Wire
+
+PATH = "/admission"
+REVIEW_MAX = 256 * 1024  # a request at its bounds, twice over
+
+
+@dataclass(frozen=True, slots=True)
+class Ruling:
+    """What the webhook says: allowed, or a sentence that says why not."""
+
+    allowed: bool
+    reason: str = ""
+    message: str = ""
+    warnings: Sequence[str] = field(default=())
+
+
+Judge = Callable[[Wire, str], Ruling]
+"""(object, name) → ruling."""
+
+
+def answer(review: Wire, judges: dict[str, Judge]) -> Wire:
+    """Return the AdmissionReview that answers another; kinds without a judge are allowed."""
+    request = review["request"]
+    judge = judges.get(request["resource"]["resource"])
+    ruling = (
+        judge(request["object"], request.get("name") or request["object"]["metadata"].get("name", ""))
+        if judge
+        else Ruling(allowed=True)
+    )
+    response: Wire = {"uid": request["uid"], "allowed": ruling.allowed}
+    if ruling.warnings:
+        response["warnings"] = [w[:256] for w in ruling.warnings]
+    if not ruling.allowed:
+        response["status"] = {
+            "code": 403,
+            "reason": "Forbidden",
+            "message": f"{ruling.reason}: {ruling.message}"[:1024],
+        }
+    return {"apiVersion": "admission.k8s.io/v1", "kind": "AdmissionReview", "response": response}
+
+
+def admission_app(judges: dict[str, Judge]) -> web.Application:
+    """Return the webhook's HTTP application; a body that is no review gets 400 and not a word more."""
+
+    async def review(request: web.Request) -> web.Response:
+        try:
+            body = orjson.loads(await request.read())
+            out = answer(body, judges)
+        except (orjson.JSONDecodeError, KeyError, TypeError, AttributeError):
+            return web.Response(status=400)
+        return web.Response(body=orjson.dumps(out), content_type="application/json")
+
+    app = web.Application(client_max_size=REVIEW_MAX)
+    app.router.add_post(PATH, review)
+    return app
