@@ -1,0 +1,1 @@
+"""Composition root: builds adapters, stores, loops and servers; decides nothing."""

@@ -1,0 +1,281 @@
+"""The controller: every loop, the admission webhook, health and metrics, in one process."""
+
+import asyncio
+import os
+import signal
+import socket
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from datetime import timedelta
+from pathlib import Path
+
+import structlog
+from aiohttp import web
+from prometheus_client import CollectorRegistry
+
+from liqo.adapters.clock import SystemClock, SystemRandom
+from liqo.adapters.clusters import PeerClusters
+from liqo.adapters.contact import HttpContact
+from liqo.adapters.kube import HttpCluster
+from liqo.adapters.kubeconfig import load_access
+from liqo.adapters.own import open_cluster
+from liqo.api.cluster_config import ClusterConfigSpec, effective
+from liqo.api.kinds import FEDERATION_REQUEST
+from liqo.api.names import CONTROLLER
+from liqo.app.gate import Gate
+from liqo.app.home import Home, read_cluster_info
+from liqo.app.identity import ensure_identity
+from liqo.app.serving import start_servers
+from liqo.app.stores import Stores, make_stores, selections
+from liqo.app.trust import Trust
+from liqo.app.wiring import Reconciles, Triggers, make_loops, make_queues
+from liqo.errors import Malformed
+from liqo.node.loop import VirtualNodes
+from liqo.peering.loop_document import WellKnown
+from liqo.peering.loop_incoming import IncomingPeerings
+from liqo.peering.loop_outgoing import OutgoingPeerings
+from liqo.runtime.events import EventWriter
+from liqo.runtime.lease import Elector
+from liqo.runtime.log import set_up_logging
+from liqo.runtime.metrics import Metrics
+from liqo.runtime.watch import reflect
+from liqo.sharing.loop_accept import Acceptance
+from liqo.sharing.loop_offer import Offers
+
+log = structlog.get_logger()
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Options:
+    """What a controller is started with."""
+
+    kubeconfig: Path | None = None
+    context: str | None = None
+    namespace: str = "liqo"
+    listen: str = "0.0.0.0"  # noqa: S104  a pod's own address is what it serves on
+    webhook_port: int = 9443
+    health_port: int = 8080
+    allow_loopback: bool = False  # may other clusters have loopback addresses; a lab without namespaces needs it
+    skew: timedelta = field(default_factory=timedelta)
+
+
+class Settings:
+    """The settings in force; the last good ones where the stored ones cannot be read."""
+
+    def __init__(self, stores: Stores) -> None:
+        self._stores = stores
+        self._good = ClusterConfigSpec()
+        self._seen: object = None
+
+    def __call__(self) -> ClusterConfigSpec:
+        """Return the settings in force."""
+        stored = self._stores.config()
+        if stored is not self._seen:
+            self._seen = stored
+            try:
+                self._good = effective(stored)
+            except Malformed as fault:
+                log.warning("invalid ClusterConfig, the last good one stays", reason=fault.message)
+        return self._good
+
+
+async def run_controller(options: Options) -> None:
+    """Run until SIGTERM or SIGINT; a background task that dies takes the process with it.
+
+    Expected flow: connect, find out who we are, fill the stores, serve the webhook on every replica; the leader
+    runs the loops. Losing the lead ends the process, since a loop that goes on would write beside its successor.
+    """
+    set_up_logging()
+    stop = asyncio.Event()
+    for number in (signal.SIGTERM, signal.SIGINT):
+        asyncio.get_running_loop().add_signal_handler(number, stop.set)
+    clock, random, metrics = SystemClock(options.skew), SystemRandom(), Metrics(CollectorRegistry())
+    access = load_access(options.kubeconfig, options.context)
+    cluster = open_cluster(access, clock=clock, random=random, metrics=metrics)
+    stores = make_stores()
+    settings = Settings(stores)
+    try:
+        cluster_id, identity = await ensure_identity(cluster, options.namespace)
+        home = Home(
+            cluster_id=cluster_id,
+            identity=identity,
+            namespace=options.namespace,
+            access=access,
+            cluster_info=await read_cluster_info(cluster),
+            nodes=stores.nodes,
+            config=settings,
+        )
+        log.info("started", cluster_id=cluster_id, namespace=options.namespace, server=access.server)
+        parts = _Parts(options, cluster, home, stores, settings, clock, random, metrics)
+        await parts.run(stop)
+    finally:
+        await cluster.close()
+
+
+class _Parts:
+    """The parts of a running controller, built from those that were there first."""
+
+    def __init__(
+        self,
+        options: Options,
+        cluster: HttpCluster,
+        home: Home,
+        stores: Stores,
+        settings: Settings,
+        clock: SystemClock,
+        random: SystemRandom,
+        metrics: Metrics,
+    ) -> None:
+        self._options, self._cluster, self._home, self._stores = options, cluster, home, stores
+        self._clock, self._random, self._metrics = clock, random, metrics
+        self._settings = settings
+        self._events = EventWriter(cluster, clock=clock, metrics=metrics, component=CONTROLLER)
+        self._trust = Trust(stores.config_maps, home, allow_loopback=options.allow_loopback)
+        self._queues = make_queues(clock, random)
+        self._triggers = Triggers(self._queues, stores, options.namespace)
+        self._clusters = PeerClusters(
+            us=home.us,
+            check=self._trust.check,
+            changed=self._triggers.peer,
+            clock=clock,
+            random=random,
+            metrics=metrics,
+        )
+        self._contact = HttpContact(
+            system=self._trust.context, check=self._trust.check, clock=clock, random=random, metrics=metrics
+        )
+        self._leading = False
+
+    async def run(self, stop: asyncio.Event) -> None:
+        """Run everything until told to stop, or until a part dies."""
+        gate = Gate(self._stores, self._home, self._settings, self._clock, self._metrics)
+        servers = await start_servers(
+            self._options,
+            cluster=self._cluster,
+            judges={FEDERATION_REQUEST.plural: gate.judge},
+            registry=self._metrics.registry,
+            unready=self._unready,
+            clock=self._clock,
+        )
+        try:
+            async with asyncio.TaskGroup() as group:
+                tasks = [group.create_task(self._reflect()), group.create_task(self._events.run())]
+                tasks.append(group.create_task(self._lead(stop)))
+                await stop.wait()
+                await self._events.drain()
+                for task in tasks:
+                    task.cancel()
+        finally:
+            await self._clusters.close()
+            for server in servers:
+                await server.cleanup()
+
+    def _unready(self) -> list[str]:
+        """Name the stores that are not filled yet."""
+        names = type(self._stores).__dataclass_fields__
+        return [name for name in names if not getattr(self._stores, name).synced]
+
+    async def _reflect(self) -> None:
+        """Keep all stores equal to the API server."""
+        async with asyncio.TaskGroup() as group:
+            for selection, store in selections(self._options.namespace, self._stores):
+                group.create_task(
+                    reflect(
+                        self._cluster,
+                        selection,
+                        store,
+                        self._clock,
+                        self._random,
+                        on_restart=self._count_restart(selection.kind.plural),
+                    )
+                )
+
+    def _count_restart(self, resource: str) -> Callable[[str], None]:
+        return lambda reason: self._metrics.watch_restarts.labels(resource, reason).inc()
+
+    async def _lead(self, stop: asyncio.Event) -> None:
+        """Wait for the lead, run the loops while we have it."""
+        name = os.environ.get("POD_NAME") or socket.gethostname()
+        elector = Elector(
+            self._cluster,
+            namespace=self._options.namespace,
+            name=CONTROLLER,
+            identity=name,
+            clock=self._clock,
+            random=self._random,
+            metrics=self._metrics,
+        )
+        await elector.run(self._loops, stop)
+
+    async def _loops(self) -> None:
+        """Run the loops until cancelled."""
+        for name in type(self._stores).__dataclass_fields__:
+            await getattr(self._stores, name).wait_synced()
+        self._triggers.subscribe()
+        self._triggers.everything()
+        async with asyncio.TaskGroup() as group:
+            for loop in make_loops(self._reconciles(), self._queues, self._clock, self._metrics):
+                group.create_task(loop.run())
+
+    def _reconciles(self) -> Reconciles:
+        """Build the rooms."""
+        cluster, stores, settings = self._cluster, self._stores, self._settings
+        home, clusters, events, clock = self._home, self._clusters, self._events, self._clock
+        return Reconciles(
+            document=WellKnown(
+                home=cluster, config_maps=stores.config_maps, us=home.us, events=events, clock=clock
+            ).reconcile,
+            outgoing=OutgoingPeerings(
+                home=cluster,
+                clusters=clusters,
+                contact=self._contact,
+                foreigns=stores.foreigns,
+                advertisements=stores.advertisements,
+                nodes=stores.nodes,
+                us=home.us,
+                events=events,
+                clock=clock,
+            ).reconcile,
+            incoming=IncomingPeerings(
+                home=cluster,
+                clusters=clusters,
+                contact=self._contact,
+                foreigns=stores.foreigns,
+                requests=stores.requests,
+                namespaces=stores.tenants,
+                config=settings,
+                us=home.us,
+                events=events,
+                clock=clock,
+            ).reconcile,
+            accept=Acceptance(
+                home=cluster,
+                advertisements=stores.advertisements,
+                foreigns=stores.foreigns,
+                config=settings,
+                events=events,
+            ).reconcile,
+            offer=Offers(
+                home=cluster,
+                foreigns=stores.foreigns,
+                nodes=stores.nodes,
+                pods=stores.pods,
+                namespaces=stores.tenants,
+                config=settings,
+                events=events,
+            ).reconcile,
+            node=VirtualNodes(
+                home=cluster,
+                clusters=clusters,
+                foreigns=stores.foreigns,
+                advertisements=stores.advertisements,
+                nodes=stores.nodes,
+                pods=stores.pods,
+                config=settings,
+                home_id=lambda: home.cluster_id,
+                namespace=self._options.namespace,
+                address="",
+                events=events,
+                clock=clock,
+            ).reconcile,
+        )

@@ -1,0 +1,71 @@
+"""What the controller knows of its own cluster."""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from urllib.parse import urlsplit
+
+import yaml
+
+from liqo.adapters.kubeconfig import Access
+from liqo.api.cluster_config import ClusterConfigSpec
+from liqo.api.kinds import CONFIG_MAP
+from liqo.api.meta import Key, labels_of
+from liqo.errors import Absent, Forbidden
+from liqo.identity.cluster_id import ClusterID, Identity
+from liqo.peering.ports import Ourselves
+from liqo.runtime.ports import Cluster
+from liqo.runtime.store import Store
+
+CONTROL_PLANE_LABEL = "node-role.kubernetes.io/control-plane"
+SECURE_PORT = 6443  # what kubeadm and k3s use
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Home:
+    """Answers who we are from the settings in force."""
+
+    cluster_id: ClusterID
+    identity: Identity
+    namespace: str
+    access: Access
+    cluster_info: str  # the server in ConfigMap kube-public/cluster-info, "" if there is none
+    nodes: Store
+    config: Callable[[], ClusterConfigSpec]
+
+    def us(self) -> Ourselves:
+        """Return this cluster as others have to reach and to know it."""
+        discovery = self.config().discovery_config
+        return Ourselves(
+            cluster_id=self.cluster_id,
+            identity=self.identity,
+            cluster_name=discovery.cluster_name or f"cluster-{self.cluster_id[:6]}",
+            namespace=self.namespace,
+            server=discovery.api_url or self.server(),
+            ca_pem=self.access.ca_pem,
+            publish_ca=discovery.allow_untrusted_ca,
+        )
+
+    def server(self) -> str:
+        """Return our API server's address for others: cluster-info's, the kubeconfig's, the control plane's."""
+        if self.cluster_info:
+            return self.cluster_info
+        if not self.access.in_cluster:
+            return self.access.server
+        for node in self.nodes.values():
+            if CONTROL_PLANE_LABEL in labels_of(node):
+                for address in node.get("status", {}).get("addresses") or ():
+                    if address["type"] == "InternalIP":
+                        host = f"[{address['address']}]" if ":" in address["address"] else address["address"]
+                        return f"https://{host}:{SECURE_PORT}"
+        return ""
+
+
+async def read_cluster_info(cluster: Cluster) -> str:
+    """Return the server that kubeadm wrote down for those who join; "" where there is none."""
+    try:
+        found = await cluster.get(CONFIG_MAP, Key("kube-public", "cluster-info"))
+        config = yaml.safe_load((found.get("data") or {}).get("kubeconfig", "")) or {}
+        server = str(config["clusters"][0]["cluster"]["server"])
+    except (Absent, Forbidden, KeyError, IndexError, TypeError, yaml.YAMLError):
+        return ""
+    return server if urlsplit(server).scheme == "https" else ""

@@ -1,0 +1,109 @@
+"""Makes or finds this cluster's identity at start."""
+
+from liqo.api.kinds import CONFIG_MAP, SECRET
+from liqo.api.meta import Key, Wire
+from liqo.api.names import CLUSTER_ID_CONFIG_MAP, IDENTITY_SECRET, MANAGED_LABEL
+from liqo.errors import Absent, Conflict, Invalid, Refused
+from liqo.identity.cluster_id import (
+    ClusterID,
+    Identity,
+    format_identity,
+    is_legacy_id,
+    new_identity,
+    parse_identity,
+)
+from liqo.runtime.ports import Cluster
+
+
+async def ensure_identity(cluster: Cluster, namespace: str) -> tuple[ClusterID, Identity]:
+    """Return this cluster's id and keys; on the first run they are made.
+
+    The Secret decides: of two processes that both make one, the loser reads the winner's. The ConfigMap follows.
+    Where the ConfigMap is there without its Secret, no key is invented, since that would be another cluster.
+
+    Raises:
+        Refused: Secret lost, or ConfigMap and Secret tell of different clusters.
+    """
+    stored = await _data(cluster, namespace)
+    known = await _known_id(cluster, namespace)
+    if stored is None:
+        if known is not None and not is_legacy_id(known):
+            raise Refused(
+                f"the Secret {IDENTITY_SECRET} with the key of cluster {known} is lost",
+                reason="IdentityLost",
+                hint=f"restore that Secret in namespace {namespace}, or delete the ConfigMap "
+                f"{CLUSTER_ID_CONFIG_MAP} there to become a new cluster",
+            )
+        await _create(cluster, namespace, new_identity())
+        stored = await _data(cluster, namespace)
+        if stored is None:
+            raise Refused("the identity was deleted while it was made", reason="IdentityLost")
+    identity = parse_identity(stored)
+    if known is None:
+        await _publish(cluster, namespace, identity.cluster_id)
+        return identity.cluster_id, identity
+    if is_legacy_id(known):
+        return ClusterID(known), identity
+    if known != identity.cluster_id:
+        raise Refused(
+            f"ConfigMap {CLUSTER_ID_CONFIG_MAP} says {known}, but the key is that of {identity.cluster_id}",
+            reason="IdentityMismatch",
+            hint=f"delete the ConfigMap {CLUSTER_ID_CONFIG_MAP}; it is made again from the key",
+        )
+    return identity.cluster_id, identity
+
+
+async def _data(cluster: Cluster, namespace: str) -> dict[str, bytes | str] | None:
+    try:
+        return dict((await cluster.get(SECRET, Key(namespace, IDENTITY_SECRET))).get("data") or {})
+    except Absent:
+        return None
+
+
+async def _known_id(cluster: Cluster, namespace: str) -> str | None:
+    try:
+        found = await cluster.get(CONFIG_MAP, Key(namespace, CLUSTER_ID_CONFIG_MAP))
+    except Absent:
+        return None
+    text = (found.get("data") or {}).get(CLUSTER_ID_CONFIG_MAP, "").strip()
+    if not text:
+        raise Invalid(
+            f"ConfigMap {CLUSTER_ID_CONFIG_MAP} has no key {CLUSTER_ID_CONFIG_MAP}",
+            hint="delete it; it is made again from the key",
+        )
+    return str(text)
+
+
+async def _create(cluster: Cluster, namespace: str, identity: Identity) -> None:
+    secret: Wire = {
+        "apiVersion": SECRET.api_version,
+        "kind": SECRET.kind,
+        "type": "Opaque",
+        "metadata": {
+            "name": IDENTITY_SECRET,
+            "namespace": namespace,
+            "labels": {MANAGED_LABEL: "liqo"},
+        },
+        "stringData": format_identity(identity),
+    }
+    try:
+        await cluster.create(SECRET, secret)
+    except Conflict:
+        return  # another process was faster: its keys count
+
+
+async def _publish(cluster: Cluster, namespace: str, cluster_id: ClusterID) -> None:
+    config_map: Wire = {
+        "apiVersion": CONFIG_MAP.api_version,
+        "kind": CONFIG_MAP.kind,
+        "metadata": {
+            "name": CLUSTER_ID_CONFIG_MAP,
+            "namespace": namespace,
+            "labels": {MANAGED_LABEL: "liqo"},
+        },
+        "data": {CLUSTER_ID_CONFIG_MAP: cluster_id},
+    }
+    try:
+        await cluster.create(CONFIG_MAP, config_map)
+    except Conflict:
+        return

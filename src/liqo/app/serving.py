@@ -1,0 +1,145 @@
+"""Starts our servers, and keeps the certificate they show in a Secret that all replicas share."""
+
+import base64
+import ssl
+import tempfile
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from typing import Protocol
+
+from aiohttp import web
+from prometheus_client import CollectorRegistry
+
+from liqo.adapters.serving import Serving, is_fresh, make_serving
+from liqo.api.kinds import SECRET, VALIDATING_WEBHOOK
+from liqo.api.meta import Key, Wire
+from liqo.api.names import MANAGED_LABEL, SERVING_SECRET, WEBHOOK_CONFIGURATION
+from liqo.errors import Absent, Conflict
+from liqo.runtime.ports import Clock, Cluster
+from liqo.serve.admission import Judge, admission_app
+from liqo.serve.health import health_app
+
+MANAGER = "liqo-serving"
+WEBHOOK_SERVICE = "liqo-webhook"
+ANY = {"0.0.0.0", "::", ""}  # noqa: S104
+
+
+class Listening(Protocol):
+    """The options that say where to listen."""
+
+    @property
+    def namespace(self) -> str: ...
+    @property
+    def listen(self) -> str: ...
+    @property
+    def webhook_port(self) -> int: ...
+    @property
+    def health_port(self) -> int: ...
+
+
+async def start_servers(
+    options: Listening,
+    *,
+    cluster: Cluster,
+    judges: dict[str, Judge],
+    registry: CollectorRegistry,
+    unready: Callable[[], list[str]],
+    clock: Clock,
+) -> Sequence[web.AppRunner]:
+    """Start the webhook (HTTPS) and health (HTTP), and tell the API server which CA signs the former."""
+    hosts = [f"{WEBHOOK_SERVICE}.{options.namespace}.svc"]
+    if options.listen not in ANY:
+        hosts.append(options.listen)
+    serving = await ensure_serving(cluster, options.namespace, hosts, clock)
+    webhook = web.AppRunner(admission_app(judges), access_log=None)
+    await webhook.setup()
+    await web.TCPSite(
+        webhook, options.listen, options.webhook_port, ssl_context=server_context(serving)
+    ).start()
+    await publish_ca(cluster, serving)
+    health = web.AppRunner(health_app(registry, unready), access_log=None)
+    await health.setup()
+    await web.TCPSite(health, options.listen, options.health_port).start()
+    return webhook, health
+
+
+async def ensure_serving(cluster: Cluster, namespace: str, hosts: Sequence[str], clock: Clock) -> Serving:
+    """Return the certificate in the Secret, made anew where it is missing, near its end or for other hosts."""
+    stored: Wire | None
+    try:
+        stored = await cluster.get(SECRET, Key(namespace, SERVING_SECRET))
+    except Absent:
+        stored = None
+    if stored is not None:
+        found = _parse(stored)
+        if found is not None and is_fresh(found, hosts, clock.now()):
+            return found
+    fresh = make_serving(hosts, clock.now())
+    body: Wire = {
+        "apiVersion": SECRET.api_version,
+        "kind": SECRET.kind,
+        "type": "Opaque",
+        "metadata": {
+            "name": SERVING_SECRET,
+            "namespace": namespace,
+            "labels": {MANAGED_LABEL: "liqo"},
+        },
+        "stringData": {
+            "ca.crt": fresh.ca.decode(),
+            "tls.crt": fresh.certificate.decode(),
+            "tls.key": fresh.key.decode(),
+        },
+    }
+    if stored is None:
+        try:
+            await cluster.create(SECRET, body)
+        except Conflict:  # another replica was faster: its certificate counts
+            return await ensure_serving(cluster, namespace, hosts, clock)
+    else:
+        body["metadata"]["resourceVersion"] = stored["metadata"]["resourceVersion"]
+        await cluster.patch(SECRET, Key(namespace, SERVING_SECRET), body, manager=MANAGER)
+    return fresh
+
+
+def _parse(secret: Wire) -> Serving | None:
+    data = secret.get("data") or {}
+    try:
+        return Serving(
+            ca=base64.b64decode(data["ca.crt"]),
+            certificate=base64.b64decode(data["tls.crt"]),
+            key=base64.b64decode(data["tls.key"]),
+        )
+    except (KeyError, ValueError):
+        return None
+
+
+def server_context(serving: Serving) -> ssl.SSLContext:
+    """Return a server's TLS context; the key touches the disk only in a folder of our own, for a moment."""
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+    context.minimum_version = ssl.TLSVersion.TLSv1_2
+    with tempfile.TemporaryDirectory() as folder:
+        path = Path(folder) / "tls.pem"
+        path.touch(mode=0o600)
+        path.write_bytes(serving.key + serving.certificate)
+        context.load_cert_chain(path)
+    return context
+
+
+async def publish_ca(cluster: Cluster, serving: Serving) -> None:
+    """Tell the API server which CA our webhook's certificate is signed by."""
+    key = Key("", WEBHOOK_CONFIGURATION)
+    try:
+        current = await cluster.get(VALIDATING_WEBHOOK, key)
+    except Absent:
+        return  # installed without a webhook configuration yet; `liqo install` restarts us when it adds one
+    bundle = base64.b64encode(serving.ca).decode()
+    hooks = current.get("webhooks") or []
+    if all(h["clientConfig"].get("caBundle") == bundle for h in hooks):
+        return
+    body: Wire = {
+        "apiVersion": VALIDATING_WEBHOOK.api_version,
+        "kind": VALIDATING_WEBHOOK.kind,
+        "metadata": {"name": WEBHOOK_CONFIGURATION},
+        "webhooks": [{"name": h["name"], "clientConfig": {"caBundle": bundle}} for h in hooks],
+    }
+    await cluster.apply(VALIDATING_WEBHOOK, body, manager=MANAGER)

@@ -1,0 +1,133 @@
+"""Everything that the controller watches in its own cluster."""
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+
+from liqo.api.kinds import (
+    ADVERTISEMENT,
+    CLUSTER_CONFIG,
+    CONFIG_MAP,
+    FEDERATION_REQUEST,
+    FOREIGN_CLUSTER,
+    NAMESPACE,
+    NODE,
+    POD,
+)
+from liqo.api.meta import Key, Kind, Wire, labels_of
+from liqo.api.names import CLUSTER_ID_LABEL, CONFIG_NAME, TENANT_LABEL
+from liqo.runtime.ports import Selection
+from liqo.runtime.store import Store
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Stores:
+    """One store for each selection; `selections` says which."""
+
+    foreigns: Store
+    requests: Store
+    advertisements: Store
+    configs: Store
+    config_maps: Store
+    nodes: Store
+    pods: Store
+    tenants: Store
+
+    def config(self) -> Wire | None:
+        """Return the ClusterConfig that counts."""
+        return self.configs.get(Key("", CONFIG_NAME))
+
+
+def make_stores() -> Stores:
+    """Return empty stores with the indexes that the loops use."""
+    by_id = {"cluster-id": _spec_cluster_id}
+    by_label = {"cluster-id": _label_cluster_id}
+    return Stores(
+        foreigns=Store(indexes=by_id),
+        requests=Store(indexes=by_id),
+        advertisements=Store(indexes=by_id),
+        configs=Store(),
+        config_maps=Store(),
+        nodes=Store(indexes=by_label, prune=_prune_node),
+        pods=Store(indexes={"namespace": _namespace, "node": _node_name}, prune=_prune_pod),
+        tenants=Store(indexes=by_label),
+    )
+
+
+def selections(namespace: str, stores: Stores) -> list[tuple[Selection, Store]]:
+    """Return what each store is about."""
+
+    def select(kind: Kind, where: str = "", labels: str = "") -> Selection:
+        return Selection(kind, namespace=where, labels=labels)
+
+    return [
+        (select(FOREIGN_CLUSTER), stores.foreigns),
+        (select(FEDERATION_REQUEST, namespace), stores.requests),
+        (select(ADVERTISEMENT, namespace), stores.advertisements),
+        (select(CLUSTER_CONFIG), stores.configs),
+        (select(CONFIG_MAP, namespace), stores.config_maps),
+        (select(NODE), stores.nodes),
+        (select(POD), stores.pods),
+        (select(NAMESPACE, labels=TENANT_LABEL), stores.tenants),
+    ]
+
+
+def _spec_cluster_id(obj: Wire) -> Iterable[str]:
+    found = obj.get("spec", {}).get("clusterID")
+    return (found,) if found else ()
+
+
+def _label_cluster_id(obj: Wire) -> Iterable[str]:
+    found = labels_of(obj).get(CLUSTER_ID_LABEL)
+    return (found,) if found else ()
+
+
+def _namespace(obj: Wire) -> Iterable[str]:
+    return (obj["metadata"]["namespace"],)
+
+
+def _node_name(obj: Wire) -> Iterable[str]:
+    found = obj.get("spec", {}).get("nodeName")
+    return (found,) if found else ()
+
+
+def _metadata(obj: Wire, *, labels: bool) -> Wire:
+    kept = {k: obj["metadata"][k] for k in ("name", "namespace", "uid", "resourceVersion") if k in obj["metadata"]}
+    if labels and obj["metadata"].get("labels"):
+        kept["labels"] = obj["metadata"]["labels"]
+    return kept
+
+
+def _prune_node(obj: Wire) -> Wire:
+    """Keep of a node what capacity and readiness are made of."""
+    status = obj.get("status", {})
+    return {
+        "metadata": _metadata(obj, labels=True),
+        "spec": {k: v for k, v in obj.get("spec", {}).items() if k in {"unschedulable", "taints"}},
+        "status": {
+            k: v for k, v in status.items() if k in {"capacity", "allocatable", "conditions", "addresses"}
+        },
+    }
+
+
+def _prune_pod(obj: Wire) -> Wire:
+    """Keep of a pod where it runs and what it asks for."""
+    spec = obj.get("spec", {})
+    kept = {
+        name: [
+            {
+                "resources": {"requests": (c.get("resources") or {}).get("requests") or {}},
+                **({"restartPolicy": c["restartPolicy"]} if "restartPolicy" in c else {}),
+            }
+            for c in spec[name]
+        ]
+        for name in ("containers", "initContainers")
+        if spec.get(name)
+    }
+    for name in ("nodeName", "overhead"):
+        if spec.get(name):
+            kept[name] = spec[name]
+    return {
+        "metadata": _metadata(obj, labels=False),
+        "spec": kept,
+        "status": {"phase": obj.get("status", {}).get("phase")},
+    }

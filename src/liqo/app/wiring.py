@@ -1,0 +1,187 @@
+"""Which loop runs for which key when what changes."""
+
+from collections.abc import Awaitable, Callable
+from dataclasses import dataclass
+from datetime import timedelta
+
+from liqo.api.meta import Key, Wire, labels_of
+from liqo.api.names import CLUSTER_ID_LABEL, NODE_TYPE_LABEL, VIRTUAL_NODE, WELL_KNOWN_CONFIG_MAP
+from liqo.app.stores import Stores
+from liqo.runtime.loop import Loop, Outcome
+from liqo.runtime.metrics import Metrics
+from liqo.runtime.ports import Clock, Random, Way
+from liqo.runtime.queue import Queue
+from liqo.sharing.loop_offer import ALL
+
+COALESCE = timedelta(seconds=1)  # pods and nodes change in crowds; an offer follows once
+CONCURRENCY = 8
+
+Reconcile = Callable[[Key], Awaitable[Outcome]]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Reconciles:
+    """One function a loop."""
+
+    document: Reconcile
+    outgoing: Reconcile
+    incoming: Reconcile
+    accept: Reconcile
+    offer: Reconcile
+    node: Reconcile
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Queues:
+    """One queue a loop."""
+
+    document: Queue
+    outgoing: Queue
+    incoming: Queue
+    accept: Queue
+    offer: Queue
+    node: Queue
+
+
+def make_queues(clock: Clock, random: Random) -> Queues:
+    """Return empty queues."""
+    return Queues(**{name: Queue(clock, random) for name in Queues.__dataclass_fields__})
+
+
+def make_loops(
+    reconciles: Reconciles, queues: Queues, clock: Clock, metrics: Metrics
+) -> list[Loop]:
+    """Return the loops, not running yet."""
+    return [
+        Loop(
+            name,
+            getattr(reconciles, name),
+            getattr(queues, name),
+            clock=clock,
+            metrics=metrics,
+            concurrency=1 if name in {"document", "offer"} else CONCURRENCY,
+        )
+        for name in Reconciles.__dataclass_fields__
+    ]
+
+
+class Triggers:
+    """Maps every change that is seen to the keys that have to look at it."""
+
+    def __init__(self, queues: Queues, stores: Stores, namespace: str) -> None:
+        self._queues = queues
+        self._stores = stores
+        self._namespace = namespace
+
+    def subscribe(self) -> None:
+        """Listen to all stores."""
+        stores = self._stores
+        stores.foreigns.subscribe(self._foreign)
+        stores.requests.subscribe(self._request)
+        stores.advertisements.subscribe(self._advertisement)
+        stores.configs.subscribe(self._config)
+        stores.config_maps.subscribe(self._config_map)
+        stores.nodes.subscribe(self._node)
+        stores.pods.subscribe(self._pod)
+        stores.tenants.subscribe(self._tenant)
+
+    def peer(self, cluster_id: str, way: Way) -> None:
+        """Look at a peering whose connection has changed."""
+        if way is Way.INCOMING:
+            self._queues.incoming.add(Key("", cluster_id))
+        else:
+            self._joins(cluster_id)
+
+    def everything(self) -> None:
+        """Look at everything once: at start, and when the settings have changed."""
+        queues, stores = self._queues, self._stores
+        for key in map(Key.of, stores.foreigns.values()):
+            queues.outgoing.add(key)
+            queues.node.add(key)
+        for cluster_id in self._known_ids():
+            queues.incoming.add(Key("", cluster_id))
+        for key in map(Key.of, stores.advertisements.values()):
+            queues.accept.add(key)
+        queues.offer.add(ALL)
+        queues.document.add(Key(self._namespace, WELL_KNOWN_CONFIG_MAP))
+
+    def _known_ids(self) -> set[str]:
+        stores = self._stores
+        found = {w["spec"].get("clusterID", "") for w in (*stores.requests.values(), *stores.foreigns.values())}
+        found |= {labels_of(w).get(CLUSTER_ID_LABEL, "") for w in stores.tenants.values()}
+        return found - {""}
+
+    def _joins(self, cluster_id: str) -> None:
+        for wire in self._stores.foreigns.by("cluster-id", cluster_id):
+            self._queues.outgoing.add(Key.of(wire))
+            self._queues.node.add(Key.of(wire))
+
+    def _foreign(self, key: Key, old: Wire | None, new: Wire | None) -> None:
+        self._queues.outgoing.add(key)
+        self._queues.node.add(key)
+        for cluster_id in _ids(old, new):
+            self._joins(cluster_id)
+            self._queues.incoming.add(Key("", cluster_id))
+            self._queues.accept.add(Key(self._namespace, cluster_id))
+        before, after = _incoming(old), _incoming(new)
+        if before != after:
+            self._queues.offer.add(ALL)
+
+    def _request(self, _key: Key, old: Wire | None, new: Wire | None) -> None:
+        for cluster_id in _ids(old, new):
+            self._queues.incoming.add(Key("", cluster_id))
+
+    def _advertisement(self, key: Key, _old: Wire | None, _new: Wire | None) -> None:
+        self._queues.accept.add(key)
+        self._joins(key.name)
+
+    def _config(self, _key: Key, _old: Wire | None, _new: Wire | None) -> None:
+        self.everything()
+
+    def _config_map(self, key: Key, _old: Wire | None, _new: Wire | None) -> None:
+        if key.name == WELL_KNOWN_CONFIG_MAP:
+            self._queues.document.add(key)
+
+    def _node(self, _key: Key, old: Wire | None, new: Wire | None) -> None:
+        seen = new if new is not None else old
+        assert seen is not None
+        if labels_of(seen).get(NODE_TYPE_LABEL) == VIRTUAL_NODE:
+            self._joins(labels_of(seen).get(CLUSTER_ID_LABEL, ""))
+        elif _offerable(old) != _offerable(new):
+            self._queues.offer.add(ALL, COALESCE)
+
+    def _pod(self, _key: Key, old: Wire | None, new: Wire | None) -> None:
+        if _placed(old) != _placed(new):
+            self._queues.offer.add(ALL, COALESCE)
+
+    def _tenant(self, _key: Key, old: Wire | None, new: Wire | None) -> None:
+        for wire in (old, new):
+            if wire is not None:
+                self._queues.incoming.add(Key("", labels_of(wire).get(CLUSTER_ID_LABEL, "")))
+
+
+def _ids(*wires: Wire | None) -> set[str]:
+    return {w["spec"].get("clusterID", "") for w in wires if w is not None} - {""}
+
+
+def _incoming(wire: Wire | None) -> object:
+    """Return what an offer depends on in a ForeignCluster."""
+    incoming = ((wire or {}).get("status") or {}).get("incoming") or {}
+    return incoming.get("phase") in {"Accepted", "Offered"}, incoming.get("acceptedAt"), incoming.get("offered") is None
+
+
+def _offerable(node: Wire | None) -> object:
+    """Return what an offer depends on in a node; heartbeats are not part of it."""
+    if node is None:
+        return None
+    status = node.get("status", {})
+    ready = [c["status"] for c in status.get("conditions") or () if c["type"] == "Ready"]
+    return node.get("spec", {}).get("unschedulable"), status.get("allocatable"), ready
+
+
+def _placed(pod: Wire | None) -> object:
+    """Return what an offer depends on in a pod."""
+    if pod is None or not pod["spec"].get("nodeName"):
+        return None
+    return pod["spec"], pod["status"].get("phase") in {"Succeeded", "Failed"}
+
