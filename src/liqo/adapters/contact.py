@@ -19,7 +19,7 @@ from liqo.api.kinds import CONFIG_MAP, FEDERATION_REQUEST
 from liqo.api.meta import Wire
 from liqo.api.names import WELL_KNOWN_CONFIG_MAP, WELL_KNOWN_KEY
 from liqo.api.reasons import Reason
-from liqo.errors import Absent, Forbidden, NotTrusted, Refused, Unauthorized, Unreachable
+from liqo.errors import Absent, Forbidden, NotTrusted, Refused, Unauthorized, Unavailable, Unreachable
 from liqo.identity.document import Document, parse_document
 from liqo.peering.ports import Met
 from liqo.runtime.metrics import Metrics
@@ -34,7 +34,6 @@ class HttpContact:
 
     system: Callable[[], ssl.SSLContext]  # the system's roots and trusted-ca-certificates
     check: AddressCheck
-    own_server: Callable[[], str]  # our own API server, to which nobody may send us
     clock: Clock
     random: Random
     metrics: Metrics
@@ -108,7 +107,7 @@ class HttpContact:
                 hint="let its owner open the two paths that Liqo needs, or use its door",
             ) from fault
         except (Forbidden, Absent) as fault:
-            raise Refused(
+            raise Unavailable(
                 f"{server} shows no well-known document in namespace {namespace}",
                 reason=Reason.DOCUMENT_MISSING,
                 hint=f"is Liqo installed there, and in namespace {namespace}?",

@@ -21,6 +21,7 @@ from liqo.adapters.kubeconfig import load_access
 from liqo.adapters.own import open_cluster
 from liqo.api.cluster_config import ClusterConfigSpec, effective
 from liqo.api.kinds import FEDERATION_REQUEST
+from liqo.api.meta import Key
 from liqo.api.names import CONTROLLER
 from liqo.app.gate import Gate
 from liqo.app.home import Home, read_cluster_info
@@ -35,8 +36,8 @@ from liqo.peering.loop_document import WellKnown
 from liqo.peering.loop_incoming import IncomingPeerings
 from liqo.peering.loop_outgoing import OutgoingPeerings
 from liqo.runtime.events import EventWriter
-from liqo.runtime.lease import Elector
-from liqo.runtime.log import set_up_logging
+from liqo.runtime.lease import Election
+from liqo.runtime.log import choose_level, setup_logging
 from liqo.runtime.metrics import Metrics
 from liqo.runtime.watch import reflect
 from liqo.sharing.loop_accept import Acceptance
@@ -57,6 +58,7 @@ class Options:
     health_port: int = 8080
     allow_loopback: bool = False  # may other clusters have loopback addresses; a lab without namespaces needs it
     skew: timedelta = field(default_factory=timedelta)
+    log_level: str | None = None
 
 
 class Settings:
@@ -85,7 +87,7 @@ async def run_controller(options: Options) -> None:
     Expected flow: connect, find out who we are, fill the stores, serve the webhook on every replica; the leader
     runs the loops. Losing the lead ends the process, since a loop that goes on would write beside its successor.
     """
-    set_up_logging()
+    setup_logging(choose_level(options.log_level, os.environ), os.environ)
     stop = asyncio.Event()
     for number in (signal.SIGTERM, signal.SIGINT):
         asyncio.get_running_loop().add_signal_handler(number, stop.set)
@@ -159,10 +161,12 @@ class _Parts:
         )
         try:
             async with asyncio.TaskGroup() as group:
-                tasks = [group.create_task(self._reflect()), group.create_task(self._events.run())]
-                tasks.append(group.create_task(self._lead(stop)))
+                tasks = [
+                    group.create_task(self._reflect()),
+                    group.create_task(self._events.run()),
+                    group.create_task(self._lead()),
+                ]
                 await stop.wait()
-                await self._events.drain()
                 for task in tasks:
                     task.cancel()
         finally:
@@ -193,19 +197,17 @@ class _Parts:
     def _count_restart(self, resource: str) -> Callable[[str], None]:
         return lambda reason: self._metrics.watch_restarts.labels(resource, reason).inc()
 
-    async def _lead(self, stop: asyncio.Event) -> None:
-        """Wait for the lead, run the loops while we have it."""
-        name = os.environ.get("POD_NAME") or socket.gethostname()
-        elector = Elector(
+    async def _lead(self) -> None:
+        """Wait for the lead, and run the loops while we have it."""
+        election = Election(
             self._cluster,
-            namespace=self._options.namespace,
-            name=CONTROLLER,
-            identity=name,
+            Key(self._options.namespace, CONTROLLER),
+            os.environ.get("POD_NAME") or socket.gethostname(),
             clock=self._clock,
             random=self._random,
-            metrics=self._metrics,
+            on_change=lambda leading: self._metrics.leader.set(int(leading)),
         )
-        await elector.run(self._loops, stop)
+        await election.run(self._loops)
 
     async def _loops(self) -> None:
         """Run the loops until cancelled."""

@@ -1,0 +1,5 @@
+"""`python -m liqo` is `liqo`."""
+
+from liqo.cli.main import main
+
+main()

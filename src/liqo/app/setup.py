@@ -1,0 +1,122 @@
+"""`liqo install` and `liqo uninstall` from end to end: connect, apply, write down, say what it means."""
+
+import socket
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from urllib.parse import urlsplit
+
+from prometheus_client import CollectorRegistry
+
+from liqo.adapters.clock import SystemClock, SystemRandom
+from liqo.adapters.kube import HttpCluster
+from liqo.adapters.kubeconfig import Access, load_access
+from liqo.adapters.own import open_cluster
+from liqo.app.installing import Say, controller_kubeconfig, install, policy_for, uninstall
+from liqo.install.manifests import Install, Service, Url
+from liqo.runtime.metrics import Metrics
+
+WEBHOOK_PORT = 9443
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Request:
+    """What a person asks `liqo install` for."""
+
+    kubeconfig: Path | None = None
+    context: str | None = None
+    namespace: str = "liqo"
+    cluster_name: str | None = None
+    api_url: str | None = None
+    request_policy: str | None = None
+    image: str | None = None
+    webhook_url: str | None = None
+    controller_kubeconfig: Path = Path("liqo-controller.kubeconfig")
+
+
+@asynccontextmanager
+async def connected(kubeconfig: Path | None, context: str | None) -> AsyncIterator[tuple[HttpCluster, Access]]:
+    """Yield the cluster that a person's kubeconfig names, and how it is reached."""
+    access = load_access(kubeconfig, context)
+    metrics = Metrics(CollectorRegistry())
+    cluster = open_cluster(access, clock=SystemClock(), random=SystemRandom(), metrics=metrics)
+    try:
+        yield cluster, access
+    finally:
+        await cluster.close()
+
+
+async def install_into(request: Request, say: Say) -> list[str]:
+    """Install, and return what a person should know now."""
+    async with connected(request.kubeconfig, request.context) as (cluster, access):
+        server = request.api_url or access.server
+        policy = request.request_policy or policy_for(server)
+        webhook = (
+            Service() if request.image else Url(request.webhook_url or f"https://{_own_address(server)}:{WEBHOOK_PORT}")
+        )
+        what = Install(
+            namespace=request.namespace,
+            webhook=webhook,
+            request_policy=policy,
+            image=request.image,
+            cluster_name=request.cluster_name,
+            api_url=request.api_url,
+        )
+        await install(cluster, what, say, SystemClock())
+        if request.image is None:
+            text = await controller_kubeconfig(cluster, access, request.namespace, SystemClock())
+            _write_private(request.controller_kubeconfig, text)
+    return _explain(request, policy, server)
+
+
+def _own_address(server: str) -> str:
+    """Return this machine's address on the way to an API server; nothing is sent."""
+    host, port = urlsplit(server).hostname or "127.0.0.1", urlsplit(server).port or 443
+    family = socket.getaddrinfo(host, port, type=socket.SOCK_DGRAM)[0][0]
+    with socket.socket(family, socket.SOCK_DGRAM) as probe:
+        probe.connect((host, port))
+        address = str(probe.getsockname()[0])
+    return f"[{address}]" if ":" in address else address
+
+
+def _write_private(path: Path, text: str) -> None:
+    path.parent.mkdir(parents=True, exist_ok=True)
+    path.unlink(missing_ok=True)
+    path.touch(mode=0o600)
+    path.write_text(text)
+
+
+def _explain(request: Request, policy: str, server: str) -> list[str]:
+    who = {
+        "Accept": f"Any cluster that reaches {server} may become a tenant and use 30 % of what is free.",
+        "Manual": "Whoever asks waits until a person sets spec.incoming: Allow on a ForeignCluster or the allow-list.",
+        "Deny": "Nobody may become a tenant, except those on the allow-list.",
+    }[policy]
+    lines = [f"Liqo is installed in namespace {request.namespace}; requestPolicy is {policy}.", who]
+    lines.append("Stop sharing: liqo share off. Change anything: kubectl edit clusterconfig clusterconfig.")
+    if request.image is None:
+        lines.append(f"Run the controller: liqo controller --kubeconfig {request.controller_kubeconfig}")
+    return lines
+
+
+async def uninstall_from(kubeconfig: Path | None, context: str | None, namespace: str, say: Say) -> None:
+    """End all peerings and take Liqo out."""
+    async with connected(kubeconfig, context) as (cluster, _access):
+        what = Install(namespace=namespace, webhook=Service(), request_policy="Accept", image="removed")
+        await uninstall(cluster, what, say, SystemClock())
+
+
+async def install_into_lab(
+    *, kubeconfig: Path, namespace: str, controller_kubeconfig: Path, host: str, cluster_name: str
+) -> None:
+    """Install into a cluster of the lab, whose controller serves its webhook on `host`."""
+    request = Request(
+        kubeconfig=kubeconfig,
+        namespace=namespace,
+        cluster_name=cluster_name,
+        request_policy="Accept",
+        webhook_url=f"https://{host}:{WEBHOOK_PORT}",
+        controller_kubeconfig=controller_kubeconfig,
+    )
+    await install_into(request, lambda _line: None)

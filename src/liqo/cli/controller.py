@@ -1,0 +1,61 @@
+"""`liqo controller`: runs every loop, the webhook, health and metrics."""
+
+import asyncio
+import os
+from datetime import timedelta
+from typing import Annotated
+
+import typer
+
+from liqo.cli.options import DEFAULT_NAMESPACE, Context, Kubeconfig, LiqoNamespace
+from liqo.errors import Invalid
+
+
+def mount(app: typer.Typer) -> None:
+    """Add the command."""
+    app.command()(controller)
+
+
+def controller(
+    kubeconfig: Kubeconfig = None,
+    context: Context = None,
+    namespace: LiqoNamespace = DEFAULT_NAMESPACE,
+    listen: Annotated[str, typer.Option(help="Address to serve webhook, health and metrics on.")] = "0.0.0.0",  # noqa: S104
+    webhook_port: Annotated[int, typer.Option(help="HTTPS port of the admission webhook.")] = 9443,
+    health_port: Annotated[int, typer.Option(help="HTTP port of /healthz, /readyz and /metrics.")] = 8080,
+    allow_loopback: Annotated[
+        bool, typer.Option(help="Connect to clusters on loopback addresses too; for a lab only.")
+    ] = False,
+    log_level: Annotated[str | None, typer.Option(help="debug, info, warning or error; default info.")] = None,
+) -> None:
+    """Run Liqo for one cluster, in it or outside with a kubeconfig of its own ServiceAccount.
+
+    Example: liqo controller --kubeconfig liqo-controller.kubeconfig --listen 10.0.0.5
+    """
+    from liqo.app.controller import Options, run_controller  # noqa: PLC0415  the CLI starts fast
+
+    options = Options(
+        kubeconfig=kubeconfig,
+        context=context,
+        namespace=namespace,
+        listen=listen,
+        webhook_port=webhook_port,
+        health_port=health_port,
+        allow_loopback=allow_loopback,
+        skew=_skew(os.environ.get("LIQO_CLOCK_SKEW", "")),
+        log_level=log_level,
+    )
+    try:
+        import uvloop  # noqa: PLC0415  optional
+    except ImportError:
+        asyncio.run(run_controller(options))
+    else:
+        uvloop.run(run_controller(options))
+
+
+def _skew(text: str) -> timedelta:
+    """Read LIQO_CLOCK_SKEW, signed seconds: a lab's way to let clocks differ."""
+    try:
+        return timedelta(seconds=float(text or 0))
+    except ValueError:
+        raise Invalid(f"LIQO_CLOCK_SKEW={text} is no number of seconds") from None
