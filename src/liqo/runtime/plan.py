@@ -89,11 +89,17 @@ async def act(plan: Plan, cluster: Cluster, *, manager: str, events: Events) -> 
         match action:
             case Event():
                 events.emit(
-                    action.about, action.kind, reason=action.reason, message=action.message, warning=action.warning
+                    action.about,
+                    action.kind,
+                    reason=action.reason,
+                    message=action.message,
+                    warning=action.warning,
                 )
                 continue
             case Apply():
-                if action.seen is not None and is_applied(action.obj, action.seen, manager, action.subresource):
+                if action.seen is not None and is_applied(
+                    action.obj, action.seen, manager, action.subresource
+                ):
                     continue
                 await cluster.apply(action.kind, action.obj, manager=manager, subresource=action.subresource)
             case Create():
@@ -134,7 +140,11 @@ def is_applied(wanted: Wire, seen: Wire, manager: str, subresource: str = "") ->
             break
     else:
         return False
-    metadata = {k: v for k, v in wanted["metadata"].items() if k in {"labels", "annotations", "finalizers", "ownerReferences"}}
+    metadata = {
+        k: v
+        for k, v in wanted["metadata"].items()
+        if k in {"labels", "annotations", "finalizers", "ownerReferences"}
+    }
     owned = {k: v for k, v in fields.items() if k != "f:metadata"}
     return _equal(body, seen, owned) and _equal(metadata, seen["metadata"], fields.get("f:metadata") or {})
 

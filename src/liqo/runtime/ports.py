@@ -51,7 +51,8 @@ class Page:
 class Cluster(Protocol):
     """One API server, reached as one identity.
 
-    Every call raises a Fault: Absent, Conflict, Expired, Forbidden, Unauthorized, Invalid, Overloaded, Unreachable.
+    Every call raises a Fault: Absent, Conflict, Expired, Forbidden, Unauthorized, Invalid, Overloaded,
+    Unreachable.
     """
 
     async def get(self, kind: Kind, key: Key) -> Wire:
@@ -77,7 +78,9 @@ class Cluster(Protocol):
         """Server-side apply, forced; with metadata.uid it never creates (it raises Conflict instead)."""
         ...
 
-    async def patch(self, kind: Kind, key: Key, patch: Wire, *, manager: str = "", subresource: str = "") -> Wire:
+    async def patch(
+        self, kind: Kind, key: Key, patch: Wire, *, manager: str = "", subresource: str = ""
+    ) -> Wire:
         """Merge patch (RFC 7386); with metadata.resourceVersion inside it is an optimistic lock."""
         ...
 
