@@ -8,7 +8,6 @@ names that too; `kubectl describe` finds it by the object's uid all the same.
 
 import asyncio
 from collections import OrderedDict
-from collections.abc import Callable
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from hashlib import sha256
@@ -16,6 +15,7 @@ from typing import NoReturn
 
 from liqo.api.meta import Key, Kind, Wire, format_time
 from liqo.errors import Absent, Fault
+from liqo.runtime.metrics import Metrics
 from liqo.runtime.ports import Clock, Cluster
 
 EVENT = Kind("", "v1", "Event", "events")
@@ -82,34 +82,34 @@ def forge_event(series: _Series, component: str, instance: str) -> Wire:
     }
 
 
-class ClusterEvents:
+class EventWriter:
     """Implements `runtime.ports.Events` over a Cluster.
 
     Args:
         cluster: where the Events go.
-        namespace: for those about cluster-scoped objects.
-        component: who tells, "liqo-controller".
-        instance: which of them, the pod's name.
         clock: how time passes.
-        on_drop: told why an event was not written: "Full" or a fault's reason.
+        metrics: where those that were not written are counted: "Full", or the reason of a fault.
+        component: who tells, "liqo-controller".
+        instance: which of them, the pod's name; the component by default.
+        namespace: for those about cluster-scoped objects.
     """
 
     def __init__(
         self,
         cluster: Cluster,
         *,
-        namespace: str,
-        component: str,
-        instance: str,
         clock: Clock,
-        on_drop: Callable[[str], None] = lambda _reason: None,
+        metrics: Metrics,
+        component: str,
+        instance: str = "",
+        namespace: str = "default",
     ) -> None:
         self._cluster = cluster
         self._namespace = namespace
         self._component = component
-        self._instance = instance
+        self._instance = instance or component
         self._clock = clock
-        self._on_drop = on_drop
+        self._dropped = metrics.events_dropped
         self._known: OrderedDict[_Same, _Series] = OrderedDict()
         self._waiting: OrderedDict[_Same, _Series] = OrderedDict()
         self._some = asyncio.Event()
@@ -126,7 +126,7 @@ class ClusterEvents:
         if series is not None and now - series.first < SAME_WITHIN:
             series.last, series.count = now, series.count + 1
         elif len(self._waiting) >= MAX_WAITING:
-            self._on_drop("Full")
+            self._dropped.labels("Full").inc()
             return
         else:
             mark = sha256(f"{same}{self._instance}{now}".encode()).hexdigest()[:16]
@@ -162,4 +162,4 @@ class ClusterEvents:
                 await self._cluster.create(EVENT, forge_event(series, self._component, self._instance))
                 series.written = True
         except Fault as fault:
-            self._on_drop(fault.reason)
+            self._dropped.labels(fault.reason).inc()
