@@ -4,9 +4,9 @@ Never used for a kubeconfig that comes from outside: one may run programs and re
 (`identity.kubeconfig` reads those).
 
 Plain kubeconfigs (CA, token, token file, client certificate) and a pod's mount are read here, with yaml and
-ssl. Only a user with `exec` or `auth-provider` costs the official package, imported then and only
-then: measured on two busy cores, this module and yaml take 0.1 s and 5 MiB; `kubernetes.config` takes 0.7 s and
-49 MiB, `kubernetes.aio.config` 1.4 s and 61 MiB, and 2 s is all that a start may take.
+ssl. Only a user with `exec` or `auth-provider` costs the official package, imported then and only then.
+Measured, a process that imports nothing else: this module 0.16 s and 26 MiB, `kubernetes.config` 0.7 s and
+49 MiB, `kubernetes.aio.config` 1.4 s and 61 MiB; and a start may take 2 s in all (design, "Budgets").
 """
 
 import asyncio
@@ -18,7 +18,7 @@ import tempfile
 from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 from urllib.parse import urlsplit
 
 import yaml
@@ -153,19 +153,22 @@ def read_kubeconfig(path: Path, context: str | None = None) -> Access:
             raise Invalid(f"kubeconfig {path}: {field}: {why}")
     if user.get("exec") or user.get("auth-provider"):
         plugin = _Plugin(path, chosen)
-        certificate, token, refresh = plugin.certificate, plugin.token, plugin.refresh
+        credentials = _Credentials(plugin.certificate, plugin.token, plugin.refresh)
     else:
-        certificate, token, refresh = _certificate(user, path), _token(user, path), None
-    return _access(path, cluster, scope, certificate, token, refresh)
+        credentials = _Credentials(_certificate(user, path), _token(user, path))
+    return _access(path, cluster, scope, credentials)
+
+
+class _Credentials(NamedTuple):
+    """What a user shows."""
+
+    certificate: tuple[str, str] | None  # and its key; PEM
+    token: Callable[[], str] | None
+    refresh: Callable[[], Awaitable[bool]] | None = None
 
 
 def _access(
-    path: Path,
-    cluster: Mapping[str, Any],
-    scope: Mapping[str, Any],
-    certificate: tuple[str, str] | None,
-    token: Callable[[], str] | None,
-    refresh: Callable[[], Awaitable[bool]] | None,
+    path: Path, cluster: Mapping[str, Any], scope: Mapping[str, Any], credentials: _Credentials
 ) -> Access:
     server = str(cluster.get("server") or "")
     if urlsplit(server).scheme not in {"http", "https"}:
@@ -173,14 +176,14 @@ def _access(
     ca_pem = _pem(cluster, "certificate-authority", path)
     ssl_context = None
     if server.startswith("https:"):
-        ssl_context = make_context(ca_pem, certificate)
+        ssl_context = make_context(ca_pem, credentials.certificate)
         if cluster.get("insecure-skip-tls-verify"):
             ssl_context.check_hostname, ssl_context.verify_mode = False, ssl.CERT_NONE
     return Access(
         server=server,
         ssl_context=ssl_context,
-        token=token,
-        refresh=refresh,
+        token=credentials.token,
+        refresh=credentials.refresh,
         server_hostname=cluster.get("tls-server-name"),
         namespace=scope.get("namespace") or "default",
         ca_pem=ca_pem,
@@ -253,7 +256,10 @@ class _Plugin:
         self.token = (lambda: self._token) if self._token else None
 
     async def refresh(self) -> bool:
-        """Have a token made again; return whether it is another one. A changed certificate needs a restart."""
+        """Have a token made again; return whether it is another one.
+
+        A certificate that changed is taken up by a restart only.
+        """
         before = self._token
         self._token, _ = await asyncio.to_thread(self._run)
         return self._token != before
@@ -264,12 +270,13 @@ class _Plugin:
 
         found = Configuration()
         try:
-            load_kube_config(
+            load_kube_config(  # type: ignore[no-untyped-call]
                 str(self._path), context=self._context, client_configuration=found, persist_config=False
             )
         except ConfigException as exc:
             raise Invalid(f"kubeconfig {self._path}: its exec or auth-provider gave no credentials") from exc
         token = found.get_api_key_with_prefix("authorization") or ""
-        files = found.cert_file, found.key_file
-        certificate = (Path(files[0]).read_text(), Path(files[1]).read_text()) if all(files) else None
+        certificate = None
+        if found.cert_file and found.key_file:
+            certificate = Path(found.cert_file).read_text(), Path(found.key_file).read_text()
         return str(token).removeprefix("Bearer "), certificate
