@@ -182,5 +182,3 @@ class PeerClusters:
             self.drop(cluster_id, way)
         if self._closing:
             await asyncio.wait(self._closing, timeout=CLOSE_WITHIN.total_seconds())
-
-

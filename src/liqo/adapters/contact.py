@@ -51,9 +51,7 @@ class HttpContact:
                 last = fault
         raise last or Unreachable("no address of that cluster is known")
 
-    async def _meet(
-        self, server: str, namespace: str, expected: str | None, *, allow_untrusted: bool
-    ) -> Met:
+    async def _meet(self, server: str, namespace: str, expected: str | None, *, allow_untrusted: bool) -> Met:
         """Try what is trusted first; then, if allowed, what the document proves by itself."""
         try:
             document, at = await self._document(server, namespace, expected, self.system(), None)

@@ -12,6 +12,8 @@ def open_cluster(access: Access, *, clock: Clock, random: Random, metrics: Metri
         access.server,
         ssl_context=access.ssl_context,
         token=access.token,
+        refresh=access.refresh,
+        server_hostname=access.server_hostname,
         clock=clock,
         random=random,
         metrics=metrics,

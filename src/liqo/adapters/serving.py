@@ -40,15 +40,11 @@ def make_serving(hosts: Sequence[str], now: datetime) -> Serving:
     ca = (
         _builder(ca_name, ca_name, ca_key.public_key(), now)
         .add_extension(x509.BasicConstraints(ca=True, path_length=0), critical=True)
-        .add_extension(
-            x509.SubjectKeyIdentifier.from_public_key(ca_key.public_key()), critical=False
-        )
+        .add_extension(x509.SubjectKeyIdentifier.from_public_key(ca_key.public_key()), critical=False)
         .sign(ca_key, hashes.SHA256())
     )
     leaf = (
-        _builder(
-            x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, "liqo")]), ca_name, key.public_key(), now
-        )
+        _builder(x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, "liqo")]), ca_name, key.public_key(), now)
         .add_extension(x509.SubjectAlternativeName([_general_name(h) for h in hosts]), critical=False)
         .add_extension(x509.ExtendedKeyUsage([ExtendedKeyUsageOID.SERVER_AUTH]), critical=False)
         .add_extension(
@@ -60,9 +56,7 @@ def make_serving(hosts: Sequence[str], now: datetime) -> Serving:
     return Serving(
         ca=ca.public_bytes(pem),
         certificate=leaf.public_bytes(pem),
-        key=key.private_bytes(
-            pem, serialization.PrivateFormat.PKCS8, serialization.NoEncryption()
-        ),
+        key=key.private_bytes(pem, serialization.PrivateFormat.PKCS8, serialization.NoEncryption()),
     )
 
 

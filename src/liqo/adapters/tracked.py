@@ -40,9 +40,7 @@ class TrackedCluster:
 
     async def list(self, selection: Selection, *, limit: int = 500, continue_token: str = "") -> Page:
         """Return one page of the selected objects."""
-        return await self._tracked(
-            self._inner.list(selection, limit=limit, continue_token=continue_token)
-        )
+        return await self._tracked(self._inner.list(selection, limit=limit, continue_token=continue_token))
 
     async def watch(self, selection: Selection, resource_version: str) -> AsyncIterator[Wire]:
         """Yield watch events; each one is a sign of life."""
@@ -60,9 +58,7 @@ class TrackedCluster:
 
     async def apply(self, kind: Kind, obj: Wire, *, manager: str, subresource: str = "") -> Wire:
         """Server-side apply."""
-        return await self._tracked(
-            self._inner.apply(kind, obj, manager=manager, subresource=subresource)
-        )
+        return await self._tracked(self._inner.apply(kind, obj, manager=manager, subresource=subresource))
 
     async def patch(
         self, kind: Kind, key: Key, patch: Wire, *, manager: str = "", subresource: str = ""

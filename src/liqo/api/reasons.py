@@ -18,6 +18,18 @@ class _Documented(StrEnum):
         return member
 
 
+def sentence_of(reason: str) -> str:
+    """Return the sentence that explains a reason; "" for one that is not ours."""
+    known = Reason._value2member_map_.get(reason)
+    return known.sentence if isinstance(known, Reason) else ""
+
+
+def known_reason(reason: str, otherwise: "Reason") -> "Reason":
+    """Return a reason of ours by its name."""
+    known = Reason._value2member_map_.get(reason)
+    return known if isinstance(known, Reason) else otherwise
+
+
 class ConditionType(_Documented):
     """The conditions of a ForeignCluster."""
 
@@ -48,6 +60,13 @@ class Reason(_Documented):
     VERIFIED = "Verified", "The well-known document is signed with the key that the ClusterID is made of."
     LEGACY_CLUSTER_ID = "LegacyClusterID", "The ClusterID is a UUID, which proves nothing."
     WRONG_CLUSTER_ID = "WrongClusterID", "Another cluster answers at that address."
+    PROOF_MISSING = "ProofMissing", "The request carries no proof of who sent it."
+    WRONG_AUDIENCE = "WrongAudience", "The request was made for another cluster."
+    PROOF_EXPIRED = "ProofExpired", "The request was signed too long ago, or the clocks differ."
+    DIGEST_MISMATCH = "DigestMismatch", "The request was changed after it was signed."
+    NAME_MISMATCH = "NameMismatch", "The name of the request is not the one that was signed."
+    MALFORMED = "Malformed", "The request is not such that it can be read."
+    STALE_REQUEST = "StaleRequest", "A newer request of the same cluster was taken already."
     IDENTITY_REPLACED = "IdentityReplaced", "The cluster at that address has a new identity."
     BAD_SIGNATURE = "BadSignature", "A signature does not fit its key."
     DOCUMENT_EXPIRED = "DocumentExpired", "The well-known document is older than it may be."

@@ -56,7 +56,9 @@ class Options:
     listen: str = "0.0.0.0"  # noqa: S104  a pod's own address is what it serves on
     webhook_port: int = 9443
     health_port: int = 8080
-    allow_loopback: bool = False  # may other clusters have loopback addresses; a lab without namespaces needs it
+    allow_loopback: bool = (
+        False  # may other clusters have loopback addresses; a lab without namespaces needs it
+    )
     skew: timedelta = field(default_factory=timedelta)
     log_level: str | None = None
 
@@ -131,7 +133,14 @@ class _Parts:
         self._options, self._cluster, self._home, self._stores = options, cluster, home, stores
         self._clock, self._random, self._metrics = clock, random, metrics
         self._settings = settings
-        self._events = EventWriter(cluster, clock=clock, metrics=metrics, component=CONTROLLER)
+        self._events = EventWriter(
+            cluster,
+            clock=clock,
+            metrics=metrics,
+            component=CONTROLLER,
+            instance=_own_name(),
+            namespace=options.namespace,
+        )
         self._trust = Trust(stores.config_maps, home, allow_loopback=options.allow_loopback)
         self._queues = make_queues(clock, random)
         self._triggers = Triggers(self._queues, stores, options.namespace)
@@ -202,7 +211,7 @@ class _Parts:
         election = Election(
             self._cluster,
             Key(self._options.namespace, CONTROLLER),
-            os.environ.get("POD_NAME") or socket.gethostname(),
+            _own_name(),
             clock=self._clock,
             random=self._random,
             on_change=lambda leading: self._metrics.leader.set(int(leading)),
@@ -281,3 +290,8 @@ class _Parts:
                 clock=clock,
             ).reconcile,
         )
+
+
+def _own_name() -> str:
+    """Return the name that this replica keeps over a restart."""
+    return os.environ.get("POD_NAME") or socket.gethostname()

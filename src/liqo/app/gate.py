@@ -34,7 +34,9 @@ class Gate:
         stores = self._stores
         asker = str((wire.get("spec") or {}).get("clusterID", ""))
         tenants = {labels_of(w).get(CLUSTER_ID_LABEL) for w in stores.tenants.values()} - {asker}
-        waiting = sum(1 for w in stores.requests.values() if (w.get("status") or {}).get("phase") != "Accepted")
+        waiting = sum(
+            1 for w in stores.requests.values() if (w.get("status") or {}).get("phase") != "Accepted"
+        )
         verdict = examine(
             wire,
             name,

@@ -1,5 +1,7 @@
 """Makes or finds this cluster's identity at start."""
 
+import base64
+
 from liqo.api.kinds import CONFIG_MAP, SECRET
 from liqo.api.meta import Key, Wire
 from liqo.api.names import CLUSTER_ID_CONFIG_MAP, IDENTITY_SECRET, MANAGED_LABEL
@@ -53,11 +55,12 @@ async def ensure_identity(cluster: Cluster, namespace: str) -> tuple[ClusterID, 
     return identity.cluster_id, identity
 
 
-async def _data(cluster: Cluster, namespace: str) -> dict[str, bytes | str] | None:
+async def _data(cluster: Cluster, namespace: str) -> dict[str, bytes] | None:
     try:
-        return dict((await cluster.get(SECRET, Key(namespace, IDENTITY_SECRET))).get("data") or {})
+        found = await cluster.get(SECRET, Key(namespace, IDENTITY_SECRET))
     except Absent:
         return None
+    return {name: base64.b64decode(text) for name, text in (found.get("data") or {}).items()}
 
 
 async def _known_id(cluster: Cluster, namespace: str) -> str | None:

@@ -1,30 +1,19 @@
 """Puts Liqo into a cluster and takes it out again, with a person's own rights."""
 
-from collections.abc import AsyncIterator, Callable
-from dataclasses import dataclass
+import base64
+from collections.abc import Awaitable, Callable
 from datetime import timedelta
 from ipaddress import ip_address
-from pathlib import Path
-from typing import Any
 from urllib.parse import urlsplit
 
 import yaml
 
-from liqo.adapters.clock import SystemClock, SystemRandom
-from liqo.adapters.kubeconfig import Access, load_access
-from liqo.adapters.own import open_cluster
-from liqo.api.kinds import (
-    CLUSTER_CONFIG,
-    CUSTOM_RESOURCE_DEFINITION,
-    FEDERATION_REQUEST,
-    FOREIGN_CLUSTER,
-    NAMESPACE,
-    NODE,
-)
-from liqo.api.meta import Key, Wire, format_time
-from liqo.api.names import CONFIG_NAME, CONTROLLER, NODE_TYPE_LABEL, TENANT_LABEL, VIRTUAL_NODE
-from liqo.errors import Absent, Fault, Forbidden, Refused, Unavailable
-from liqo.install.manifests import Install, Url, forge_manifests, forge_removal
+from liqo.adapters.kubeconfig import Access
+from liqo.api.kinds import CUSTOM_RESOURCE_DEFINITION, FEDERATION_REQUEST, FOREIGN_CLUSTER, NAMESPACE, NODE
+from liqo.api.meta import Key, Wire
+from liqo.api.names import CONTROLLER, NODE_TYPE_LABEL, TENANT_LABEL, VIRTUAL_NODE
+from liqo.errors import Absent, Unavailable
+from liqo.install.manifests import Install, RequestPolicy, forge_manifests, forge_removal
 from liqo.runtime.plan import create_once
 from liqo.runtime.ports import Clock, Cluster, Selection
 
@@ -56,7 +45,9 @@ async def _established(cluster: Cluster, clock: Clock) -> None:
     """Wait until the API server serves our kinds."""
     end = clock.now() + ESTABLISHED_WITHIN
     while True:
-        page = await cluster.list(Selection(CUSTOM_RESOURCE_DEFINITION, labels="app.kubernetes.io/managed-by=liqo"))
+        page = await cluster.list(
+            Selection(CUSTOM_RESOURCE_DEFINITION, labels="app.kubernetes.io/managed-by=liqo")
+        )
         if page.items and all(_is_established(crd) for crd in page.items):
             return
         if clock.now() >= end:
@@ -69,22 +60,18 @@ def _is_established(crd: Wire) -> bool:
     return any(c["type"] == "Established" and c["status"] == "True" for c in conditions)
 
 
-async def uninstall(cluster: Cluster, what: Install, say: Say, clock: Clock) -> None:
+async def uninstall(cluster: Cluster, namespace: str, say: Say, clock: Clock) -> None:
     """End all peerings in good order, then take everything out.
 
     Raises:
         Unavailable: a peering does not end; nothing else was removed.
     """
     await _unjoin_all(cluster, say, clock)
-    for item in forge_removal(what):
-        key = Key(item.obj["metadata"].get("namespace", ""), item.obj["metadata"]["name"])
-        try:
-            await cluster.delete(item.kind, key)
-        except (Absent, Forbidden):
-            continue
-        say(f"{item.kind.kind} {key.name} deleted")
+    for kind, key in forge_removal(namespace):
+        await cluster.delete(kind, key)
+        say(f"{kind.kind} {key} deleted")
     await _until(
-        lambda: _gone(cluster, what.namespace), clock, GONE_WITHIN, f"namespace {what.namespace} is still there"
+        lambda: _gone(cluster, namespace), clock, GONE_WITHIN, f"namespace {namespace} is still there"
     )
 
 
@@ -106,10 +93,14 @@ async def _unjoin_all(cluster: Cluster, say: Say, clock: Clock) -> None:
         tenants = (await cluster.list(Selection(NAMESPACE, labels=TENANT_LABEL))).items
         return not left and not nodes and not tenants
 
-    await _until(nothing_left, clock, UNJOINED_WITHIN, "a peering does not end; is Liqo's controller running?")
+    await _until(
+        nothing_left, clock, UNJOINED_WITHIN, "a peering does not end; is Liqo's controller running?"
+    )
 
 
-async def _until(done: Callable[[], Any], clock: Clock, within: timedelta, otherwise: str) -> None:
+async def _until(
+    done: Callable[[], Awaitable[bool]], clock: Clock, within: timedelta, otherwise: str
+) -> None:
     end = clock.now() + within
     while not await done():
         if clock.now() >= end:
@@ -125,7 +116,7 @@ async def _gone(cluster: Cluster, namespace: str) -> bool:
     return False
 
 
-def policy_for(server: str) -> str:
+def policy_for(server: str) -> RequestPolicy:
     """Return the request policy that suits an API server's address: Manual where anyone can reach it."""
     host = urlsplit(server).hostname or ""
     try:
@@ -154,8 +145,6 @@ async def controller_kubeconfig(cluster: Cluster, access: Access, namespace: str
 
 def forge_kubeconfig(access: Access, token: str, namespace: str) -> str:
     """Return a kubeconfig with a token, as YAML."""
-    import base64  # noqa: PLC0415
-
     ca = base64.b64encode(access.ca_pem.encode()).decode()
     return yaml.safe_dump(
         {

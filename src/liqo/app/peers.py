@@ -118,7 +118,9 @@ async def follow_join(cluster: Cluster, name: str, say: Say, *, within: timedelt
             return foreign.status.outgoing.node_name or ""
         if clock.now() >= end:
             why = describe(last) if last is not None else "nothing happened: is Liqo's controller running?"
-            raise Unavailable(f"{name} is not joined yet: {why}", hint=f"liqo status; kubectl describe fc {name}")
+            raise Unavailable(
+                f"{name} is not joined yet: {why}", hint=f"liqo status; kubectl describe fc {name}"
+            )
         await clock.sleep(POLL)
 
 
@@ -143,5 +145,3 @@ def describe(found: Condition) -> str:
     """Return one line about a condition."""
     mark = {"True": "yes", "False": "no", "Unknown": "..."}[found.status]
     return f"{found.type}: {mark}, {found.reason}: {found.message}"
-
-

@@ -13,11 +13,13 @@ from liqo.adapters.clock import SystemClock, SystemRandom
 from liqo.adapters.kube import HttpCluster
 from liqo.adapters.kubeconfig import Access, load_access
 from liqo.adapters.own import open_cluster
+from liqo.api.kinds import CLUSTER_CONFIG
+from liqo.api.meta import Key, Wire
+from liqo.api.names import CONFIG_NAME
 from liqo.app.installing import Say, controller_kubeconfig, install, policy_for, uninstall
-from liqo.install.manifests import Install, Service, Url
+from liqo.install.manifests import Install, RequestPolicy
+from liqo.install.webhook import WEBHOOK_PATH, WEBHOOK_PORT, Service, Url
 from liqo.runtime.metrics import Metrics
-
-WEBHOOK_PORT = 9443
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -29,14 +31,16 @@ class Request:
     namespace: str = "liqo"
     cluster_name: str | None = None
     api_url: str | None = None
-    request_policy: str | None = None
+    request_policy: RequestPolicy | None = None
     image: str | None = None
     webhook_url: str | None = None
     controller_kubeconfig: Path = Path("liqo-controller.kubeconfig")
 
 
 @asynccontextmanager
-async def connected(kubeconfig: Path | None, context: str | None) -> AsyncIterator[tuple[HttpCluster, Access]]:
+async def connected(
+    kubeconfig: Path | None, context: str | None
+) -> AsyncIterator[tuple[HttpCluster, Access]]:
     """Yield the cluster that a person's kubeconfig names, and how it is reached."""
     access = load_access(kubeconfig, context)
     metrics = Metrics(CollectorRegistry())
@@ -51,23 +55,38 @@ async def install_into(request: Request, say: Say) -> list[str]:
     """Install, and return what a person should know now."""
     async with connected(request.kubeconfig, request.context) as (cluster, access):
         server = request.api_url or access.server
-        policy = request.request_policy or policy_for(server)
+        policy: RequestPolicy = request.request_policy or policy_for(server)
         webhook = (
-            Service() if request.image else Url(request.webhook_url or f"https://{_own_address(server)}:{WEBHOOK_PORT}")
+            Service()
+            if request.image
+            else Url((request.webhook_url or f"https://{_own_address(server)}:{WEBHOOK_PORT}") + WEBHOOK_PATH)
         )
         what = Install(
             namespace=request.namespace,
             webhook=webhook,
             request_policy=policy,
             image=request.image,
-            cluster_name=request.cluster_name,
-            api_url=request.api_url,
         )
         await install(cluster, what, say, SystemClock())
+        await _settle(cluster, request)
         if request.image is None:
             text = await controller_kubeconfig(cluster, access, request.namespace, SystemClock())
             _write_private(request.controller_kubeconfig, text)
     return _explain(request, policy, server)
+
+
+async def _settle(cluster: HttpCluster, request: Request) -> None:
+    """Write down what a person said of this cluster; what he did not mention stays."""
+    said: Wire = {}
+    if request.cluster_name is not None:
+        said["clusterName"] = request.cluster_name
+    if request.api_url is not None:
+        said["apiUrl"] = request.api_url
+    spec: Wire = {"discoveryConfig": said} if said else {}
+    if request.request_policy is not None:
+        spec["peeringConfig"] = {"requestPolicy": request.request_policy}
+    if spec:
+        await cluster.patch(CLUSTER_CONFIG, Key("", CONFIG_NAME), {"spec": spec}, manager="liqo-cli")
 
 
 def _own_address(server: str) -> str:
@@ -103,8 +122,7 @@ def _explain(request: Request, policy: str, server: str) -> list[str]:
 async def uninstall_from(kubeconfig: Path | None, context: str | None, namespace: str, say: Say) -> None:
     """End all peerings and take Liqo out."""
     async with connected(kubeconfig, context) as (cluster, _access):
-        what = Install(namespace=namespace, webhook=Service(), request_policy="Accept", image="removed")
-        await uninstall(cluster, what, say, SystemClock())
+        await uninstall(cluster, namespace, say, SystemClock())
 
 
 async def install_into_lab(

@@ -91,7 +91,9 @@ def _node_name(obj: Wire) -> Iterable[str]:
 
 
 def _metadata(obj: Wire, *, labels: bool) -> Wire:
-    kept = {k: obj["metadata"][k] for k in ("name", "namespace", "uid", "resourceVersion") if k in obj["metadata"]}
+    kept = {
+        k: obj["metadata"][k] for k in ("name", "namespace", "uid", "resourceVersion") if k in obj["metadata"]
+    }
     if labels and obj["metadata"].get("labels"):
         kept["labels"] = obj["metadata"]["labels"]
     return kept

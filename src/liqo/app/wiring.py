@@ -48,9 +48,7 @@ def make_queues(clock: Clock, random: Random) -> Queues:
     return Queues(**{name: Queue(clock, random) for name in Queues.__dataclass_fields__})
 
 
-def make_loops(
-    reconciles: Reconciles, queues: Queues, clock: Clock, metrics: Metrics
-) -> list[Loop]:
+def make_loops(reconciles: Reconciles, queues: Queues, clock: Clock, metrics: Metrics) -> list[Loop]:
     """Return the loops, not running yet."""
     return [
         Loop(
@@ -107,7 +105,9 @@ class Triggers:
 
     def _known_ids(self) -> set[str]:
         stores = self._stores
-        found = {w["spec"].get("clusterID", "") for w in (*stores.requests.values(), *stores.foreigns.values())}
+        found = {
+            w["spec"].get("clusterID", "") for w in (*stores.requests.values(), *stores.foreigns.values())
+        }
         found |= {labels_of(w).get(CLUSTER_ID_LABEL, "") for w in stores.tenants.values()}
         return found - {""}
 
@@ -167,7 +167,11 @@ def _ids(*wires: Wire | None) -> set[str]:
 def _incoming(wire: Wire | None) -> object:
     """Return what an offer depends on in a ForeignCluster."""
     incoming = ((wire or {}).get("status") or {}).get("incoming") or {}
-    return incoming.get("phase") in {"Accepted", "Offered"}, incoming.get("acceptedAt"), incoming.get("offered") is None
+    return (
+        incoming.get("phase") in {"Accepted", "Offered"},
+        incoming.get("acceptedAt"),
+        incoming.get("offered") is None,
+    )
 
 
 def _offerable(node: Wire | None) -> object:
@@ -184,4 +188,3 @@ def _placed(pod: Wire | None) -> object:
     if pod is None or not pod["spec"].get("nodeName"):
         return None
     return pod["spec"], pod["status"].get("phase") in {"Succeeded", "Failed"}
-

@@ -26,7 +26,9 @@ def controller(
     allow_loopback: Annotated[
         bool, typer.Option(help="Connect to clusters on loopback addresses too; for a lab only.")
     ] = False,
-    log_level: Annotated[str | None, typer.Option(help="debug, info, warning or error; default info.")] = None,
+    log_level: Annotated[
+        str | None, typer.Option(help="debug, info, warning or error; default info.")
+    ] = None,
 ) -> None:
     """Run Liqo for one cluster, in it or outside with a kubeconfig of its own ServiceAccount.
 

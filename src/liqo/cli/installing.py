@@ -1,6 +1,7 @@
 """`liqo install` and `liqo uninstall`."""
 
 import asyncio
+from enum import StrEnum
 from pathlib import Path
 from typing import Annotated
 
@@ -8,9 +9,14 @@ import typer
 
 from liqo.cli.options import DEFAULT_NAMESPACE, Context, Kubeconfig, LiqoNamespace
 from liqo.cli.output import stderr
-from liqo.errors import Invalid
 
-POLICIES = ("Accept", "Manual", "Deny")
+
+class Policy(StrEnum):
+    """What happens to requests of clusters that nobody knows."""
+
+    ACCEPT = "Accept"
+    MANUAL = "Manual"
+    DENY = "Deny"
 
 
 def mount(app: typer.Typer) -> None:
@@ -23,11 +29,15 @@ def install(
     kubeconfig: Kubeconfig = None,
     context: Context = None,
     namespace: LiqoNamespace = DEFAULT_NAMESPACE,
-    cluster_name: Annotated[str | None, typer.Option(help="Name under which others see this cluster.")] = None,
-    api_url: Annotated[str | None, typer.Option(help="Address at which others reach this API server.")] = None,
+    cluster_name: Annotated[
+        str | None, typer.Option(help="Name under which others see this cluster.")
+    ] = None,
+    api_url: Annotated[
+        str | None, typer.Option(help="Address at which others reach this API server.")
+    ] = None,
     request_policy: Annotated[
-        str | None,
-        typer.Option(help="Accept, Manual or Deny; default Accept on a private address, else Manual."),
+        Policy | None,
+        typer.Option(help="What happens to requests; default Accept on a private address, else Manual."),
     ] = None,
     image: Annotated[
         str | None, typer.Option(help="Run the controller in the cluster, from this container image.")
@@ -48,15 +58,13 @@ def install(
     """
     from liqo.app.setup import Request, install_into  # noqa: PLC0415  the CLI starts fast
 
-    if request_policy is not None and request_policy not in POLICIES:
-        raise Invalid(f"no policy {request_policy!r}", hint=f"one of {', '.join(POLICIES)}")
     request = Request(
         kubeconfig=kubeconfig,
         context=context,
         namespace=namespace,
         cluster_name=cluster_name,
         api_url=api_url,
-        request_policy=request_policy,
+        request_policy=request_policy.value if request_policy is not None else None,
         image=image,
         webhook_url=webhook_url,
         controller_kubeconfig=controller_kubeconfig,

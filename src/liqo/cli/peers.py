@@ -21,7 +21,9 @@ def mount(app: typer.Typer) -> None:
 
 
 def join(
-    target: Annotated[str, typer.Argument(help="https://HOST:PORT of its API server, or a known cluster's name.")],
+    target: Annotated[
+        str, typer.Argument(help="https://HOST:PORT of its API server, or a known cluster's name.")
+    ],
     kubeconfig: Kubeconfig = None,
     context: Context = None,
     cluster_id: Annotated[
@@ -60,7 +62,9 @@ def join(
 
 
 def unjoin(
-    name: Annotated[str, typer.Argument(help="Name of the ForeignCluster, of the cluster, or its ClusterID.")],
+    name: Annotated[
+        str, typer.Argument(help="Name of the ForeignCluster, of the cluster, or its ClusterID.")
+    ],
     kubeconfig: Kubeconfig = None,
     context: Context = None,
     wait: Annotated[bool, typer.Option(help="Wait until nothing of it is left.")] = True,
@@ -86,7 +90,9 @@ def unjoin(
     asyncio.run(run())
 
 
-def clusters(kubeconfig: Kubeconfig = None, context: Context = None, output: OutputOption = Output.TABLE) -> None:
+def clusters(
+    kubeconfig: Kubeconfig = None, context: Context = None, output: OutputOption = Output.TABLE
+) -> None:
     """List the clusters that this one knows.
 
     Example: liqo clusters -o json

@@ -1,10 +1,10 @@
 """What the virtual node of one foreign cluster should be; pure.
 
-    outgoing phase           node                    Ready
-    --------------           ----                    -----
-    Established              created, kept           as the connection's health says
-    Requesting, Requested    kept if it is there     as the connection's health says
-    anything else            removed                 –
+outgoing phase           node                    Ready
+--------------           ----                    -----
+Established              created, kept           as the connection's health says
+Requesting, Requested    kept if it is there     as the connection's health says
+anything else            removed                 –
 """
 
 from collections.abc import Mapping
@@ -129,7 +129,9 @@ def forge_status(capacity: Mapping[str, str], address: str, ready: Readiness, no
 def forge_conditions(ready: Readiness, now: datetime) -> list[Wire]:
     """Return the conditions of a node: Ready, and the pressures, which only the other cluster knows."""
     at = format_time(now)
-    rows = [("Ready", ready.ready, ready.reason, ready.message or ready.reason.sentence)]
+    rows: list[tuple[str, bool, str, str]] = [
+        ("Ready", ready.ready, ready.reason, ready.message or ready.reason.sentence)
+    ]
     rows += [(kind, False, "Foreign", "The other cluster's own nodes see to it.") for kind in PRESSURES]
     return [
         {
@@ -144,7 +146,9 @@ def forge_conditions(ready: Readiness, now: datetime) -> list[Wire]:
     ]
 
 
-def forge_status_patch(node: Wire, capacity: Mapping[str, str], ready: Readiness, now: datetime) -> Wire | None:
+def forge_status_patch(
+    node: Wire, capacity: Mapping[str, str], ready: Readiness, now: datetime
+) -> Wire | None:
     """Return a merge patch that brings a node's status to what it should be; None if it is so."""
     status = node.get("status", {})
     patch: Wire = {}

@@ -11,7 +11,7 @@ from liqo.api.kinds import FEDERATION_REQUEST, FOREIGN_CLUSTER, LEASE, NODE, POD
 from liqo.api.meta import Condition, Key, Wire, find_condition, labels_of, set_condition
 from liqo.api.names import CLUSTER_ID_LABEL, NODE_TYPE_LABEL, VIRTUAL_NODE, node_name, request_name
 from liqo.api.quantity import add, parse_amounts
-from liqo.api.reasons import ConditionType, Reason
+from liqo.api.reasons import ConditionType
 from liqo.errors import Absent, Conflict
 from liqo.node.capacity import believed, limit_of
 from liqo.node.decide import (
@@ -202,7 +202,7 @@ class VirtualNodes:
                 type=ConditionType.NODE_READY,
                 status="True" if ready.ready else "False",
                 reason=ready.reason,
-                message=ready.message or Reason(ready.reason).sentence,
+                message=ready.message or ready.reason.sentence,
             )
             kept = set_condition(foreign.status.conditions, fresh, self.clock.now())
             status["conditions"] = [kept.wire()]
@@ -214,5 +214,3 @@ class VirtualNodes:
         }
         apply = Apply(kind=FOREIGN_CLUSTER, obj=body, seen=wire, subresource="status")
         return await act(Plan((apply,)), self.home, manager=MANAGER, events=self.events)
-
-

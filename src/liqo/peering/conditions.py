@@ -5,7 +5,7 @@ from datetime import datetime
 from typing import Any
 
 from liqo.api.meta import Condition, Wire, set_condition
-from liqo.api.reasons import ConditionType, Reason
+from liqo.api.reasons import ConditionType, sentence_of
 
 OUTGOING = (
     ConditionType.IDENTITY_VERIFIED,
@@ -20,13 +20,12 @@ INCOMING = (ConditionType.INCOMING_ACCEPTED, ConditionType.SHARING)
 def condition(kind: ConditionType, status: bool | None, reason: str, message: str = "") -> Condition:  # noqa: FBT001
     """Return a condition; None is Unknown, no message is the sentence of the reason."""
     text = {True: "True", False: "False", None: "Unknown"}[status]
-    known = reason in Reason._value2member_map_
     return Condition.model_validate(
         {
             "type": str(kind),
             "status": text,
             "reason": str(reason),
-            "message": (message or (Reason(reason).sentence if known else ""))[:1024],
+            "message": (message or sentence_of(reason))[:1024],
         }
     )
 

@@ -8,6 +8,7 @@ from liqo.api.names import CLUSTER_ID_LABEL, request_name
 from liqo.identity.kubeconfig import Credentials, seal
 from liqo.identity.request import forge_proof
 from liqo.peering.ports import Met, Ourselves
+from liqo.runtime.secret import Secret
 
 PROTOCOL = 1
 
@@ -25,9 +26,7 @@ def forge_request(us: Ourselves, met: Met, jti: str, sealed: str | None) -> Wire
         spec["withdraw"] = True
     else:
         spec["kubeConfig"] = sealed
-    spec["proof"] = forge_proof(
-        spec, us.identity, audience=met.document.keys.thumbprint, jti=jti, now=met.at
-    )
+    spec["proof"] = forge_proof(spec, us.identity, audience=met.document.keys.thumbprint, jti=jti, now=met.at)
     return {
         "apiVersion": FEDERATION_REQUEST.api_version,
         "kind": FEDERATION_REQUEST.kind,
@@ -38,7 +37,7 @@ def forge_request(us: Ourselves, met: Met, jti: str, sealed: str | None) -> Wire
 
 def forge_sealed(us: Ourselves, token: str, namespace: str, recipient: Wire, audience: str) -> str:
     """Return the credentials with which another cluster reaches us, sealed to its key."""
-    credentials = Credentials(server=us.server, ca_pem=us.ca_pem, token=token, namespace=namespace)
+    credentials = Credentials(server=us.server, ca_pem=us.ca_pem, token=Secret(token), namespace=namespace)
     return seal(credentials, recipient, issuer=us.cluster_id, audience=audience)
 
 

@@ -7,7 +7,7 @@ from liqo.api.cluster_config import ClusterConfigSpec
 from liqo.api.federation_request import FederationRequest
 from liqo.api.foreign_cluster import ForeignCluster
 from liqo.api.meta import Wire
-from liqo.api.reasons import Reason
+from liqo.api.reasons import Reason, known_reason
 from liqo.errors import Malformed, NotTrusted
 from liqo.identity.request import verify_proof
 from liqo.peering.incoming import Answer, Verdict, judge
@@ -42,10 +42,9 @@ def examine(
         request = FederationRequest.parse(wire)
         proof = verify_proof(wire["spec"], now, audience=audience, name=name)
     except Malformed as fault:
-        return Verdict(Answer.DENY, Reason.BAD_SIGNATURE, fault.message)
+        return Verdict(Answer.DENY, Reason.MALFORMED, fault.message)
     except NotTrusted as fault:
-        known_reason = Reason(fault.reason) if fault.reason in Reason._value2member_map_ else Reason.BAD_SIGNATURE
-        return Verdict(Answer.DENY, known_reason, fault.message)
+        return Verdict(Answer.DENY, known_reason(fault.reason, Reason.BAD_SIGNATURE), fault.message)
     if proof.cluster_id == home_id:
         return Verdict(Answer.DENY, Reason.OWN_CLUSTER, "That is this cluster's own identity.")
     if request.spec.withdraw:
@@ -59,7 +58,7 @@ def examine(
         default=None,
     )
     if last is not None and proof.iat < last:
-        return Verdict(Answer.DENY, Reason.BAD_SIGNATURE, "A newer request of yours was accepted already.")
+        return Verdict(Answer.DENY, Reason.STALE_REQUEST, "A newer request of yours was accepted already.")
     verdict = judge(proof.cluster_id, known, config, peers=peers, legacy=proof.legacy)
     if verdict.answer is Answer.MANUAL and pending >= config.peering_config.max_pending:
         return Verdict(Answer.DENY, Reason.TOO_MANY_PENDING, "Too many requests wait here; try again later.")

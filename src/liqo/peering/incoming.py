@@ -1,13 +1,13 @@
 """What another cluster wants of us: the next step of one incoming peering.
 
-    newest request     verdict    what is there          next step
-    --------------     -------    -------------          ---------
-    none, withdrawn    –          nothing of theirs      REST
-    none, withdrawn    –          anything               END: rights revoked, tenant namespace gone
-    any                Deny       –                      DENY: tell home why, then END
-    new                Manual     not accepted before    REST: FederationRequest Pending
-    new                Accept     –                      CALL_BACK: is that address really theirs? then as below
-    accepted           Accept     –                      SERVE: tenant, credentials, Advertisement at home
+newest request     verdict    what is there          next step
+--------------     -------    -------------          ---------
+none, withdrawn    –          nothing of theirs      REST
+none, withdrawn    –          anything               END: rights revoked, tenant namespace gone
+any                Deny       –                      DENY: tell home why, then END
+new                Manual     not accepted before    REST: FederationRequest Pending
+new                Accept     –                      CALL_BACK: is that address really theirs? then as below
+accepted           Accept     –                      SERVE: tenant, credentials, Advertisement at home
 """
 
 from collections.abc import Sequence
@@ -73,7 +73,9 @@ def judge(
     if policy.request_policy == "Deny":
         return Verdict(Answer.DENY, Reason.DENIED, "This cluster accepts no new peers.")
     if policy.request_policy == "Manual" or legacy:
-        return Verdict(Answer.MANUAL, Reason.WAITING_FOR_PERSON, "A person of this cluster has to accept you.")
+        return Verdict(
+            Answer.MANUAL, Reason.WAITING_FOR_PERSON, "A person of this cluster has to accept you."
+        )
     if peers >= policy.max_peers:
         return Verdict(Answer.MANUAL, Reason.TOO_MANY_PEERS, "This cluster has as many peers as it takes.")
     return Verdict(Answer.ACCEPT, Reason.POLICY)
@@ -139,7 +141,9 @@ def decide(seen: Seen, now: datetime) -> Decision:
         return Decision(move=Move.END if something or ordered else Move.REST, newest=newest, over=ordered)
     if seen.verdict.answer is Answer.DENY:
         return Decision(move=Move.DENY, newest=newest, over=over)
-    accepted = incoming is not None and incoming.jti == newest.jti and incoming.phase in {"Accepted", "Offered"}
+    accepted = (
+        incoming is not None and incoming.jti == newest.jti and incoming.phase in {"Accepted", "Offered"}
+    )
     if accepted:
         return Decision(move=Move.SERVE, newest=newest, over=over)
     was_tenant = incoming is not None and incoming.phase in {"Accepted", "Offered"}

@@ -20,13 +20,14 @@ from liqo.api.names import (
 from liqo.api.reasons import ConditionType, Reason
 from liqo.api.rights import forge_tenant_rights
 from liqo.errors import Absent, Fault, Malformed, NotTrusted, Refused, Unavailable
-from liqo.identity.document import Keys
+from liqo.identity.keys import Keys
 from liqo.identity.kubeconfig import Credentials, digest, unseal
 from liqo.identity.request import verify_proof
-from liqo.peering.conditions import INCOMING, carry, condition, status_body
+from liqo.peering.conditions import INCOMING, condition, status_body
 from liqo.peering.forge import created, forge_advertisement, forge_foreign, forge_sealed
 from liqo.peering.incoming import CALL_BACK_WITHIN, Asked, Decision, Move, Seen, created_at, decide, judge
 from liqo.peering.loop_rights import grant, issue_token, revoke
+from liqo.peering.loop_status import Owner
 from liqo.peering.ports import Contact, Ourselves
 from liqo.peering.tokens import renewal
 from liqo.runtime.loop import Outcome
@@ -183,7 +184,7 @@ class IncomingPeerings:
             wire = forge_foreign(asked.wire, credentials.server, allow_untrusted=untrusted)
             await create_once(self.home, FOREIGN_CLUSTER, wire)
             foreign = ForeignCluster.parse(await self.home.get(FOREIGN_CLUSTER, Key("", cluster_id)))
-        await self._finalizer(foreign, present=True)
+        await self._owner.hold(foreign, held=True)
         old = foreign.status.incoming.wire() if foreign.status.incoming is not None else {}
         incoming = {k: v for k, v in old.items() if k in {"tokenDigest", "tokenExpires"}} | {
             "phase": "Accepted",
@@ -219,7 +220,9 @@ class IncomingPeerings:
         if session.health == "Refused" and now >= session.since + AWAY_ENDS:
             return await self._end(cluster_id, seen)
         if incoming.phase == "Offered" and self._watched(cluster_id) is None:
-            return Outcome(wake=timedelta(seconds=10), outcome="waiting")  # the watch wakes us when it is there
+            return Outcome(
+                wake=timedelta(seconds=10), outcome="waiting"
+            )  # the watch wakes us when it is there
         us = self.us()
         if incoming.phase == "Accepted" or not seen.tenant_there:
             rights = forge_tenant_rights(us.namespace, cluster_id, [asked.request.metadata.name])
@@ -251,9 +254,7 @@ class IncomingPeerings:
             "tokenDigest": digest(current),
             "tokenExpires": format_time(expires),
         }
-        writes += await self._tell(
-            foreign, status, [condition(ConditionType.SHARING, True, Reason.OFFERED)]
-        )
+        writes += await self._tell(foreign, status, [condition(ConditionType.SHARING, True, Reason.OFFERED)])
         return Outcome(wake=max(renewal(expires) - now, timedelta(seconds=1)), writes=writes)
 
     def _newest_sealed(
@@ -263,7 +264,9 @@ class IncomingPeerings:
         incoming = foreign.status.incoming
         assert incoming is not None
         held = incoming.kube_config or ""
-        handed = remote.status.kube_config if remote is not None and remote.spec.answers == incoming.jti else None
+        handed = (
+            remote.status.kube_config if remote is not None and remote.spec.answers == incoming.jti else None
+        )
         if handed is None or digest(handed) == digest(held):
             return held, False
         try:
@@ -300,7 +303,9 @@ class IncomingPeerings:
             status = incoming.wire() | {"phase": "Ending", "endingSince": format_time(since)}
             await self._tell(seen.foreign, status, changes)
         try:
-            sealed = (incoming.kube_config if running and incoming else None) or asked.request.spec.kube_config
+            sealed = (
+                incoming.kube_config if running and incoming else None
+            ) or asked.request.spec.kube_config
             self.clusters.use(cluster_id, Way.INCOMING, sealed or "")
             session = self.clusters.get(cluster_id, Way.INCOMING)
             assert session is not None
@@ -346,8 +351,8 @@ class IncomingPeerings:
         incoming = foreign.status.incoming
         last = incoming.last_request if incoming is not None else None
         status = {"lastRequest": format_time(last)} if last is not None else None
-        await self._tell(foreign, status, changes, only=frozenset() if not denied else frozenset(INCOMING[:1]))
-        await self._finalizer(foreign, present=False)
+        await self._tell(foreign, status, changes, only=frozenset(INCOMING[:1]) if denied else frozenset())
+        await self._owner.hold(foreign, held=False)
         untouched = foreign.metadata.generation <= 1 and not foreign.spec.join
         if foreign.spec.discovery_type == "IncomingPeering" and untouched and not foreign.status.sources:
             try:
@@ -357,42 +362,26 @@ class IncomingPeerings:
             except Absent:
                 return
 
-    async def _finalizer(self, foreign: ForeignCluster, *, present: bool) -> None:
-        """Set or release our finalizer."""
-        if present == (INCOMING_FINALIZER in foreign.metadata.finalizers):
-            return
-        metadata: Wire = {"name": foreign.metadata.name, "uid": foreign.metadata.uid}
-        if present:
-            metadata["finalizers"] = [INCOMING_FINALIZER]
-        obj = {
-            "apiVersion": FOREIGN_CLUSTER.api_version,
-            "kind": FOREIGN_CLUSTER.kind,
-            "metadata": metadata,
-        }
-        await self.home.apply(FOREIGN_CLUSTER, obj, manager=MANAGER)
-
     async def _tell(
         self,
         foreign: ForeignCluster,
         incoming: Wire | None,
         changes: Sequence[Condition],
         *,
-        only: frozenset[str] = frozenset(INCOMING),
+        only: frozenset[str] | None = None,
     ) -> int:
-        """Write what this loop owns in the status, if it is not so already."""
+        """Write our part of the status; what is offered belongs to the room `sharing`."""
         mine = {k: v for k, v in (incoming or {}).items() if k != "offered"}
-        status: Wire = {
-            "conditions": carry(foreign.status.conditions, only, changes, self.clock.now())
-        }
-        if mine:
-            status["incoming"] = mine
-        body = status_body(
-            FOREIGN_CLUSTER.api_version,
-            FOREIGN_CLUSTER.kind,
-            foreign.metadata.name,
-            foreign.metadata.uid,
-            status,
+        return await self._owner.tell(foreign, {"incoming": mine} if mine else {}, changes, only=only)
+
+    @property
+    def _owner(self) -> Owner:
+        return Owner(
+            home=self.home,
+            foreigns=self.foreigns,
+            manager=MANAGER,
+            finalizer=INCOMING_FINALIZER,
+            conditions=frozenset(INCOMING),
+            events=self.events,
+            clock=self.clock,
         )
-        seen = self.foreigns.get(Key("", foreign.metadata.name))
-        apply = Apply(kind=FOREIGN_CLUSTER, obj=body, seen=seen, subresource="status")
-        return await act(Plan((apply,)), self.home, manager=MANAGER, events=self.events)

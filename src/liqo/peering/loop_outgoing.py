@@ -5,7 +5,6 @@ from dataclasses import dataclass
 from datetime import timedelta
 
 from liqo.api.advertisement import Advertisement
-from liqo.api.cluster_config import ClusterConfigSpec
 from liqo.api.foreign_cluster import ForeignCluster, counting
 from liqo.api.kinds import ADVERTISEMENT, FEDERATION_REQUEST, FOREIGN_CLUSTER, ROLE, SERVICE_ACCOUNT
 from liqo.api.meta import Condition, Key, Wire, format_time
@@ -15,13 +14,13 @@ from liqo.api.rights import forge_peer_rights
 from liqo.errors import Absent, Fault, Malformed, NotTrusted, Refused, Unavailable
 from liqo.identity.kubeconfig import digest
 from liqo.identity.request import new_jti
-from liqo.peering.conditions import OUTGOING, carry, condition, status_body
+from liqo.peering.conditions import OUTGOING, condition, status_body
 from liqo.peering.forge import forge_request, forge_sealed
 from liqo.peering.loop_rights import grant, issue_token, revoke
+from liqo.peering.loop_status import Owner
 from liqo.peering.outgoing import GIVE_UP_AFTER, Decision, Move, Seen, decide
 from liqo.peering.ports import Contact, Met, Ourselves
 from liqo.runtime.loop import Outcome
-from liqo.runtime.plan import Apply, Patch, Plan, act
 from liqo.runtime.ports import Clock, Cluster, Clusters, Events, Health, Way
 from liqo.runtime.store import Store
 
@@ -39,7 +38,6 @@ class OutgoingPeerings:
     foreigns: Store  # ForeignClusters, by index "cluster-id"
     advertisements: Store  # in Liqo's namespace
     nodes: Store  # by index "cluster-id"
-    config: Callable[[], ClusterConfigSpec]
     us: Callable[[], Ourselves]
     events: Events
     clock: Clock
@@ -57,22 +55,24 @@ class OutgoingPeerings:
             await self.home.delete(ADVERTISEMENT, Key(meta.namespace, meta.name), uid=meta.uid)
         match decision.move:
             case Move.REST:
-                return await self._rest(foreign, wire, seen, decision)
+                return await self._rest(foreign, seen, decision)
             case Move.LEARN:
                 return await self._learn(foreign)
             case Move.ASK:
-                return await self._ask(foreign, wire)
+                return await self._ask(foreign)
             case Move.HAND_OVER:
-                return await self._hand_over(foreign, wire, seen, decision)
+                return await self._hand_over(foreign, seen, decision)
             case Move.END | Move.REFUSED:
-                return await self._end(foreign, wire, seen, decision)
+                return await self._end(foreign, seen, decision)
 
     def _observe(self, foreign: ForeignCluster) -> Seen:
         """Read the stores."""
         us = self.us()
         cluster_id = foreign.spec.cluster_id
         siblings = (
-            [ForeignCluster.parse(w) for w in self.foreigns.by("cluster-id", cluster_id)] if cluster_id else []
+            [ForeignCluster.parse(w) for w in self.foreigns.by("cluster-id", cluster_id)]
+            if cluster_id
+            else []
         )
         found = self.advertisements.get(Key(us.namespace, cluster_id)) if cluster_id else None
         counts = counting(siblings) or foreign
@@ -86,14 +86,14 @@ class OutgoingPeerings:
             node_there=bool(cluster_id and self.nodes.by("cluster-id", cluster_id)),
         )
 
-    async def _rest(self, foreign: ForeignCluster, wire: Wire, seen: Seen, decision: Decision) -> Outcome:
+    async def _rest(self, foreign: ForeignCluster, seen: Seen, decision: Decision) -> Outcome:
         """Take the offer's credentials into use and say what is true."""
         changes = list(decision.conditions)
         offer = seen.advertisement
         if decision.use_offer and offer is not None and foreign.spec.cluster_id is not None:
             changes += await self._use(foreign.spec.cluster_id, offer)
         out = self._outgoing(foreign, phase=decision.phase, namespace=offer.spec.namespace if offer else None)
-        writes = await self._tell(foreign, wire, out, changes)
+        writes = await self._tell(foreign, out, changes)
         waiting = decision.phase != "Established" and foreign.spec.join
         return Outcome(wake=decision.wake, writes=writes, outcome="waiting" if waiting else "done")
 
@@ -166,11 +166,9 @@ class OutgoingPeerings:
             changes.append(condition(ConditionType.TRUSTED, False, fault.reason, str(fault)))
         if fault.reason in identity:
             changes.append(condition(ConditionType.IDENTITY_VERIFIED, False, fault.reason, str(fault)))
-        wire = self.foreigns.get(Key("", foreign.metadata.name))
-        if wire is not None:
-            await self._tell(foreign, wire, self._outgoing(foreign), changes)
+        await self._tell(foreign, self._outgoing(foreign), changes)
 
-    async def _ask(self, foreign: ForeignCluster, wire: Wire) -> Outcome:
+    async def _ask(self, foreign: ForeignCluster) -> Outcome:
         """Give foreign the rights it needs here, and send a request that carries them."""
         us = self.us()
         cluster_id = foreign.spec.cluster_id
@@ -182,14 +180,13 @@ class OutgoingPeerings:
                 hint="set spec.discoveryConfig.apiUrl in ClusterConfig clusterconfig",
             )
         met = await self._meet(foreign)
-        if OUTGOING_FINALIZER not in foreign.metadata.finalizers:
-            await self._finalizer(foreign, present=True)
+        await self._owner.hold(foreign, held=True)
         account = peer_account(cluster_id)
         await grant(self.home, forge_peer_rights(us.namespace, cluster_id), manager=MANAGER, clock=self.clock)
         token, expires = await issue_token(self.home, us.namespace, account, self.clock)
         sealed = forge_sealed(us, token, us.namespace, met.document.keys.sealing, cluster_id)
         jti = new_jti()
-        out = {
+        out: Wire = {
             "phase": "Requesting",
             "jti": jti,
             "server": met.server,
@@ -203,29 +200,27 @@ class OutgoingPeerings:
             condition(ConditionType.TRUSTED, True, trusted),
             condition(ConditionType.REQUESTED, None, Reason.REQUESTING),
         ]
-        await self._tell(foreign, wire, out, conditions, signing_key=met.document.keys.thumbprint)
+        await self._tell(foreign, out, conditions, signing_key=met.document.keys.thumbprint)
         request = forge_request(us, met, jti, sealed)
         try:
             warnings = await self.contact.ask(met, foreign.spec.namespace, request)
         except Refused as fault:
             conditions[2] = condition(ConditionType.REQUESTED, False, Reason.REQUEST_REFUSED, str(fault))
             out |= {"phase": "Refused", "refusedGeneration": foreign.metadata.generation}
-            await self._tell(foreign, wire, out, conditions, signing_key=met.document.keys.thumbprint)
+            await self._tell(foreign, out, conditions, signing_key=met.document.keys.thumbprint)
             return Outcome(writes=3, outcome="refused", reason=fault.reason)
         conditions[2] = condition(ConditionType.REQUESTED, True, Reason.SENT)
         if warnings:
             conditions.append(condition(ConditionType.ACCEPTED, None, Reason.PENDING, "; ".join(warnings)))
         out["phase"] = "Requested"
-        await self._tell(foreign, wire, out, conditions, signing_key=met.document.keys.thumbprint)
+        await self._tell(foreign, out, conditions, signing_key=met.document.keys.thumbprint)
         return Outcome(writes=8, wake=timedelta(seconds=10), outcome="waiting")
 
     @staticmethod
     def _verified(met: Met) -> Reason:
         return Reason.LEGACY_CLUSTER_ID if met.document.legacy else Reason.VERIFIED
 
-    async def _hand_over(
-        self, foreign: ForeignCluster, wire: Wire, seen: Seen, decision: Decision
-    ) -> Outcome:
+    async def _hand_over(self, foreign: ForeignCluster, seen: Seen, decision: Decision) -> Outcome:
         """Give foreign the next token, sealed, in the status of its Advertisement."""
         us, offer, cluster_id = self.us(), seen.advertisement, foreign.spec.cluster_id
         assert offer is not None
@@ -236,10 +231,10 @@ class OutgoingPeerings:
         await self._advertisement_status(offer, token_seen=offer.status.token_seen, kube_config=sealed)
         out = self._outgoing(foreign, phase=decision.phase)
         out |= {"tokenDigest": digest(sealed), "tokenExpires": format_time(expires)}
-        await self._tell(foreign, wire, out, decision.conditions)
+        await self._tell(foreign, out, decision.conditions)
         return Outcome(writes=3, wake=SOON)
 
-    async def _end(self, foreign: ForeignCluster, wire: Wire, seen: Seen, decision: Decision) -> Outcome:
+    async def _end(self, foreign: ForeignCluster, seen: Seen, decision: Decision) -> Outcome:
         """Take down what is ours, here and there; again and again until nothing is left."""
         now = self.clock.now()
         cluster_id, outgoing = foreign.spec.cluster_id, foreign.status.outgoing
@@ -247,21 +242,25 @@ class OutgoingPeerings:
         out = self._outgoing(foreign, phase=decision.phase) | {"endingSince": format_time(since)}
         if decision.move is Move.REFUSED:
             out["refusedGeneration"] = foreign.metadata.generation
-        writes = await self._tell(foreign, wire, out, decision.conditions)
+        writes = await self._tell(foreign, out, decision.conditions)
         if seen.node_there:
             return Outcome(writes=writes, outcome="waiting")  # the room `node` removes it; its store wakes us
         if cluster_id is not None:
-            if decision.move is Move.END and not await self._withdraw(foreign) and now < since + GIVE_UP_AFTER:
+            if (
+                decision.move is Move.END
+                and not await self._withdraw(foreign)
+                and now < since + GIVE_UP_AFTER
+            ):
                 return Outcome(writes=writes, wake=timedelta(seconds=1), outcome="waiting")
             await self._revoke(cluster_id)
             self.clusters.drop(cluster_id, Way.OUTGOING)
         if decision.move is Move.END:
             over = condition(ConditionType.REQUESTED, False, Reason.NOT_JOINED)
-            await self._tell(foreign, wire, None, [over], only={ConditionType.REQUESTED})
+            await self._tell(foreign, None, [over], only=frozenset({ConditionType.REQUESTED}))
         else:
             out.pop("endingSince")
-            await self._tell(foreign, wire, out, decision.conditions)
-        await self._finalizer(foreign, present=False)
+            await self._tell(foreign, out, decision.conditions)
+        await self._owner.hold(foreign, held=False)
         return Outcome(writes=writes + 6)
 
     async def _withdraw(self, foreign: ForeignCluster) -> bool:
@@ -308,18 +307,6 @@ class OutgoingPeerings:
             clock=self.clock,
         )
 
-    async def _finalizer(self, foreign: ForeignCluster, *, present: bool) -> None:
-        """Set or release our finalizer."""
-        metadata: Wire = {"name": foreign.metadata.name, "uid": foreign.metadata.uid}
-        if present:
-            metadata["finalizers"] = [OUTGOING_FINALIZER]
-        obj = {
-            "apiVersion": FOREIGN_CLUSTER.api_version,
-            "kind": FOREIGN_CLUSTER.kind,
-            "metadata": metadata,
-        }
-        await self.home.apply(FOREIGN_CLUSTER, obj, manager=MANAGER)
-
     @staticmethod
     def _outgoing(foreign: ForeignCluster, **changes: str | None) -> Wire:
         """Return status.outgoing as it is but for the changes, without what another loop owns there."""
@@ -331,30 +318,27 @@ class OutgoingPeerings:
     async def _tell(
         self,
         foreign: ForeignCluster,
-        wire: Wire,
         outgoing: Wire | None,
         changes: Sequence[Condition],
         *,
         signing_key: str = "",
-        only: set[ConditionType] | None = None,
+        only: frozenset[str] | None = None,
     ) -> int:
-        """Write what this loop owns in the status, if it is not so already."""
-        status: Wire = {
-            "conditions": carry(
-                foreign.status.conditions, only or OUTGOING, changes, self.clock.now()
-            )
-        }
-        if outgoing:
-            status["outgoing"] = outgoing
+        """Write our part of the status; the key that was proved once stays."""
+        fields: Wire = {"outgoing": outgoing} if outgoing else {}
         key = signing_key or foreign.status.signing_key
         if key:
-            status["signingKey"] = key
-        body = status_body(
-            FOREIGN_CLUSTER.api_version,
-            FOREIGN_CLUSTER.kind,
-            foreign.metadata.name,
-            foreign.metadata.uid,
-            status,
+            fields["signingKey"] = key
+        return await self._owner.tell(foreign, fields, changes, only=only)
+
+    @property
+    def _owner(self) -> Owner:
+        return Owner(
+            home=self.home,
+            foreigns=self.foreigns,
+            manager=MANAGER,
+            finalizer=OUTGOING_FINALIZER,
+            conditions=frozenset(OUTGOING),
+            events=self.events,
+            clock=self.clock,
         )
-        apply = Apply(kind=FOREIGN_CLUSTER, obj=body, seen=wire, subresource="status")
-        return await act(Plan((apply,)), self.home, manager=MANAGER, events=self.events)

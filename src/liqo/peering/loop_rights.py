@@ -14,7 +14,9 @@ SETTLE = timedelta(seconds=2)  # authorizers follow a binding within some 100 ms
 POLL = timedelta(milliseconds=20)
 
 
-async def grant(cluster: Cluster, objects: Sequence[tuple[Kind, Wire]], *, manager: str, clock: Clock) -> None:
+async def grant(
+    cluster: Cluster, objects: Sequence[tuple[Kind, Wire]], *, manager: str, clock: Clock
+) -> None:
     """Apply objects in order; a right that was granted just before may take a moment to be in force."""
     for kind, obj in objects:
         await settled(partial(cluster.apply, kind, obj, manager=manager), clock)
@@ -55,7 +57,9 @@ async def revoke(
     account, namespace, attributes = probe
     review = forge_access_review(account, namespace, attributes)
     end = clock.now() + SETTLE
-    while (await cluster.post("/apis/authorization.k8s.io/v1/subjectaccessreviews", review))["status"]["allowed"]:
+    while (await cluster.post("/apis/authorization.k8s.io/v1/subjectaccessreviews", review))["status"][
+        "allowed"
+    ]:
         if clock.now() >= end:
             raise Unavailable(f"the rights of {account} are still in force", reason="StillAllowed")
         await clock.sleep(POLL)

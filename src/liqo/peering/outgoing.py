@@ -1,15 +1,15 @@
 """What we want of another cluster: the next step of one outgoing peering.
 
-    spec.join     what is there                        next step
-    ---------     -------------                        ---------
-    false         nothing of ours anywhere             REST
-    false         anything                             END: node gone, request withdrawn, rights revoked
-    true          no clusterID                         LEARN it from the well-known document
-    true          no request, or it is due again       ASK: rights for foreign, then a FederationRequest
-    true          a request, no answer to it           REST until the answer or the next due time
-    true          foreign refused or ended it          REFUSED: rights revoked, until spec changes
-    true          an offer                             REST; Established once sharing accepted it
-    true          our token is two thirds through      HAND_OVER the next one in the Advertisement's status
+spec.join     what is there                        next step
+---------     -------------                        ---------
+false         nothing of ours anywhere             REST
+false         anything                             END: node gone, request withdrawn, rights revoked
+true          no clusterID                         LEARN it from the well-known document
+true          no request, or it is due again       ASK: rights for foreign, then a FederationRequest
+true          a request, no answer to it           REST until the answer or the next due time
+true          foreign refused or ended it          REFUSED: rights revoked, until spec changes
+true          an offer                             REST; Established once sharing accepted it
+true          our token is two thirds through      HAND_OVER the next one in the Advertisement's status
 """
 
 from collections.abc import Sequence
@@ -93,7 +93,9 @@ def decide(seen: Seen, now: datetime) -> Decision:
 def _leave(seen: Seen, *, started: bool, counts: bool) -> Decision:
     """Nothing is wanted: end what is there."""
     reason = Reason.NOT_JOINED if counts or not seen.foreign.spec.join else Reason.DUPLICATE_CLUSTER_ID
-    message = "" if reason is Reason.NOT_JOINED else f"ForeignCluster {seen.counts} counts; this one has no effect."
+    message = (
+        "" if reason is Reason.NOT_JOINED else f"ForeignCluster {seen.counts} counts; this one has no effect."
+    )
     if started:
         return Decision(
             move=Move.END,
@@ -102,9 +104,7 @@ def _leave(seen: Seen, *, started: bool, counts: bool) -> Decision:
         )
     if find_condition(seen.foreign.status.conditions, ConditionType.REQUESTED) is None and counts:
         return Decision(move=Move.REST)  # never joined: a cluster that was only found costs no write
-    return Decision(
-        move=Move.REST, conditions=(condition(ConditionType.REQUESTED, False, reason, message),)
-    )
+    return Decision(move=Move.REST, conditions=(condition(ConditionType.REQUESTED, False, reason, message),))
 
 
 def _refuse(reason: Reason) -> Decision:
@@ -195,10 +195,11 @@ def _keep(
     wake = max(due - now, timedelta(seconds=1))
     if session is not None and session.health is Health.REFUSED:
         wake = min(wake, max(session.since + BELIEVE_REFUSAL - now, timedelta(seconds=1)))
-    if now >= renewal(outgoing.token_expires, share=LAST_CALL) and offer.spec.token_seen != outgoing.token_digest:
+    if (
+        now >= renewal(outgoing.token_expires, share=LAST_CALL)
+        and offer.spec.token_seen != outgoing.token_digest
+    ):
         return Decision(move=Move.ASK)
     if now >= due:
         return Decision(move=Move.HAND_OVER, phase="Established", conditions=conditions, use_offer=True)
-    return Decision(
-        move=Move.REST, phase="Established", conditions=conditions, use_offer=True, wake=wake
-    )
+    return Decision(move=Move.REST, phase="Established", conditions=conditions, use_offer=True, wake=wake)

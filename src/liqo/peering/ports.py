@@ -29,7 +29,9 @@ class Met:
 
     document: Document
     server: str
-    ca_pem: str  # what its certificate was verified with; "" for the system's roots and trusted-ca-certificates
+    ca_pem: (
+        str  # what its certificate was verified with; "" for the system's roots and trusted-ca-certificates
+    )
     at: datetime  # its own time, as its Date header says
 
 

@@ -1,6 +1,6 @@
 """What a decision wants done, as data, and the one place that does it."""
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from datetime import timedelta
 
@@ -77,7 +77,14 @@ class Plan:
     wake: timedelta | None = None
 
 
-async def act(plan: Plan, cluster: Cluster, *, manager: str, events: Events) -> int:
+async def act(
+    plan: Plan,
+    cluster: Cluster,
+    *,
+    manager: str,
+    events: Events,
+    remember: Callable[[Kind, Wire], None] | None = None,
+) -> int:
     """Carry a plan out and return how many requests that took.
 
     Guarantees: the steps run in order, and one that fails ends it, so that a later one may count on an
@@ -101,7 +108,11 @@ async def act(plan: Plan, cluster: Cluster, *, manager: str, events: Events) -> 
                     action.obj, action.seen, manager, action.subresource
                 ):
                     continue
-                await cluster.apply(action.kind, action.obj, manager=manager, subresource=action.subresource)
+                answer = await cluster.apply(
+                    action.kind, action.obj, manager=manager, subresource=action.subresource
+                )
+                if remember is not None:
+                    remember(action.kind, answer)
             case Create():
                 await create_once(cluster, action.kind, action.obj)
             case Patch():

@@ -37,7 +37,9 @@ def judge(
         return None  # nobody asked for it; the room `peering` removes it
     if offer.spec.phase != "Offered":
         return None
-    missing = sorted(USABLE - {name for name, text in offer.spec.resources.items() if parse_quantity(text) > 0})
+    missing = sorted(
+        USABLE - {name for name, text in offer.spec.resources.items() if parse_quantity(text) > 0}
+    )
     if missing:
         return Verdict(
             False, Reason.NOTHING_OFFERED, f"The offer holds no {', '.join(missing)}: no pod could run there."

@@ -87,4 +87,8 @@ class Offers:
 
 def _is_tenant(foreign: ForeignCluster) -> bool:
     incoming = foreign.status.incoming
-    return incoming is not None and incoming.phase in {"Accepted", "Offered"} and incoming.accepted_at is not None
+    return (
+        incoming is not None
+        and incoming.phase in {"Accepted", "Offered"}
+        and incoming.accepted_at is not None
+    )

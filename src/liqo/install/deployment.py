@@ -1,0 +1,82 @@
+"""The controller as a pod of the cluster; pure."""
+
+from liqo.api.kinds import DEPLOYMENT, SERVICE
+from liqo.api.meta import Wire
+from liqo.api.names import CONTROLLER
+from liqo.api.rights import Objects, forge_object
+from liqo.install.webhook import WEBHOOK_PORT, WEBHOOK_SERVICE
+
+METRICS_SERVICE = "liqo-metrics"
+HEALTH_PORT = 8080
+NOBODY = 65_534
+SELECTOR = {"app.kubernetes.io/name": CONTROLLER}
+
+
+def forge_deployment(ns: str, image: str) -> Objects:
+    """Return the Deployment, the Service that the webhook is called through, and the one for metrics."""
+    spec: Wire = {
+        "replicas": 1,
+        "selector": {"matchLabels": SELECTOR},
+        "template": {"metadata": {"labels": SELECTOR}, "spec": _pod(image)},
+    }
+    return [
+        (SERVICE, _service(ns, WEBHOOK_SERVICE, "webhook", WEBHOOK_PORT)),
+        (SERVICE, _service(ns, METRICS_SERVICE, "health", HEALTH_PORT)),
+        (DEPLOYMENT, forge_object(DEPLOYMENT, CONTROLLER, ns, labels=SELECTOR, spec=spec)),
+    ]
+
+
+def _pod(image: str) -> Wire:
+    return {
+        "serviceAccountName": CONTROLLER,
+        "terminationGracePeriodSeconds": 10,
+        "securityContext": {
+            "runAsNonRoot": True,
+            "runAsUser": NOBODY,
+            "runAsGroup": NOBODY,
+            "seccompProfile": {"type": "RuntimeDefault"},
+        },
+        "containers": [
+            {
+                "name": "controller",
+                "image": image,
+                "command": ["liqo", "controller"],
+                "env": [
+                    _from_field("POD_NAME", "metadata.name"),
+                    _from_field("POD_NAMESPACE", "metadata.namespace"),
+                ],
+                "ports": [
+                    {"name": "webhook", "containerPort": WEBHOOK_PORT},
+                    {"name": "health", "containerPort": HEALTH_PORT},
+                ],
+                "livenessProbe": _probe("/healthz", 10),
+                "readinessProbe": _probe("/readyz", 2),
+                "resources": {
+                    "requests": {"cpu": "50m", "memory": "100Mi"},
+                    "limits": {"memory": "512Mi"},  # twice what 128 peers with 1,000 pods may take
+                },
+                "securityContext": {
+                    "allowPrivilegeEscalation": False,
+                    "readOnlyRootFilesystem": True,
+                    "capabilities": {"drop": ["ALL"]},
+                },
+            }
+        ],
+    }
+
+
+def _probe(path: str, period: int) -> Wire:
+    return {"httpGet": {"path": path, "port": "health"}, "periodSeconds": period}
+
+
+def _from_field(name: str, path: str) -> Wire:
+    return {"name": name, "valueFrom": {"fieldRef": {"fieldPath": path}}}
+
+
+def _service(ns: str, name: str, port_name: str, port: int) -> Wire:
+    return forge_object(
+        SERVICE,
+        name,
+        ns,
+        spec={"selector": SELECTOR, "ports": [{"name": port_name, "port": port, "targetPort": port_name}]},
+    )

@@ -1,0 +1,193 @@
+"""What holds our own controller to what it is for, should it ever be taken over; pure.
+
+RBAC gives it some rights that it can only give cluster-wide or without a name; these policies bound them.
+"""
+
+from collections.abc import Sequence
+
+from liqo.api.kinds import (
+    ADVERTISEMENT,
+    FEDERATION_REQUEST,
+    LEASE,
+    NAMESPACE,
+    NODE,
+    POD,
+    ROLE,
+    ROLE_BINDING,
+    SECRET,
+    SERVICE_ACCOUNT,
+)
+from liqo.api.meta import Kind
+from liqo.api.names import (
+    CONTROLLER,
+    IDENTITY_SECRET,
+    NODE_TYPE_LABEL,
+    SERVING_SECRET,
+    TENANT_CLUSTER_ROLE,
+    VIRTUAL_NODE,
+)
+from liqo.api.rights import HOME_PREFIX, PEER_PREFIX, TENANT_CONTROLLER_ROLE, TENANT_PREFIX
+from liqo.install.policy import WRITES, Check, Policy, account_user
+from liqo.install.rights import LEASES_NAMESPACE
+
+TOKEN_SECONDS_MAX = 86_400  # a day: TokenRequest itself would grant 136 years
+NODE_PREFIX = "liqo-"
+
+IN_TENANT = f"request.namespace.startsWith('{TENANT_PREFIX}')"
+GIVEN = f"(request.name.startsWith('{PEER_PREFIX}') || request.name.startsWith('{HOME_PREFIX}'))"
+
+
+def forge_fences(ns: str) -> list[Policy]:
+    """Return the policies about the controller in that namespace."""
+    return [*_rights(ns), *_cluster(ns), *_credentials(ns)]
+
+
+def _fence(
+    ns: str, what: str, kinds: Sequence[tuple[Kind, Sequence[str]]], operations: Sequence[str], *checks: Check
+) -> Policy:
+    return Policy(
+        name=f"liqo-controller-{what}",
+        kinds=kinds,
+        operations=operations,
+        applies=f"request.userInfo.username == '{account_user(ns, CONTROLLER)}'",
+        checks=checks,
+    )
+
+
+def _rights(ns: str) -> list[Policy]:
+    """Return what it may hand out: rights on our kinds, to service accounts of peers and tenants."""
+    own = "(object.roleRef.kind == 'Role' && object.roleRef.name == request.name)"
+    fixed = (
+        "(object.roleRef.kind == 'ClusterRole' && "
+        f"object.roleRef.name in ['{TENANT_CLUSTER_ROLE}', '{TENANT_CONTROLLER_ROLE}'])"
+    )
+    groups = f"['{ADVERTISEMENT.group}', '{FEDERATION_REQUEST.group}']"
+    return [
+        _fence(
+            ns,
+            "bindings",
+            [(ROLE_BINDING, [""])],
+            WRITES,
+            Check(
+                f"(request.namespace == '{ns}' && {GIVEN}) || {IN_TENANT}",
+                "the controller binds roles of peers and tenants only",
+            ),
+            Check(
+                f"object == null || (request.namespace == '{ns}' ? {own} : {fixed})",
+                "the controller binds a peer's own role, or Liqo's fixed roles in a tenant namespace",
+            ),
+            Check(
+                f"object == null || object.?subjects.orValue([]).all(s, s.kind == 'ServiceAccount' && "
+                f"(s.namespace == '{ns}' || s.namespace.startsWith('{TENANT_PREFIX}')))",
+                "the controller binds roles to service accounts of peers and tenants only",
+            ),
+        ),
+        _fence(
+            ns,
+            "roles",
+            [(ROLE, [""])],
+            WRITES,
+            Check(
+                f"request.namespace == '{ns}' && {GIVEN}",
+                "the controller writes roles of peers and tenants only",
+            ),
+            Check(
+                f"object == null || object.?rules.orValue([]).all(r, r.apiGroups.all(g, g in {groups}))",
+                "the controller hands out rights on Liqo's own kinds only",
+            ),
+        ),
+    ]
+
+
+def _cluster(ns: str) -> list[Policy]:
+    """Return which nodes, leases, namespaces and pods are its own."""
+    virtual = f"metadata.?labels['{NODE_TYPE_LABEL}'].orValue('') == '{VIRTUAL_NODE}'"
+    return [
+        _fence(
+            ns,
+            "nodes",
+            [(NODE, ["", "status"])],
+            WRITES,
+            Check(
+                f"request.name.startsWith('{NODE_PREFIX}')",
+                f"the controller writes {NODE_PREFIX}* nodes only",
+            ),
+            Check(
+                f"(object == null || object.{virtual}) && (oldObject == null || oldObject.{virtual})",
+                "the controller writes virtual nodes only",
+            ),
+        ),
+        _fence(
+            ns,
+            "leases",
+            [(LEASE, [""])],
+            WRITES,
+            Check(
+                f"request.namespace != '{LEASES_NAMESPACE}' || request.name.startsWith('{NODE_PREFIX}')",
+                "the controller writes leases of virtual nodes only",
+            ),
+        ),
+        _fence(
+            ns,
+            "namespaces",
+            [(NAMESPACE, [""])],
+            WRITES,
+            Check(
+                f"request.name.startsWith('{TENANT_PREFIX}')", "the controller writes tenant namespaces only"
+            ),
+        ),
+        _fence(
+            ns,
+            "pods",
+            [(POD, [""])],
+            ["DELETE"],
+            Check(
+                f"oldObject.spec.?nodeName.orValue('').startsWith('{NODE_PREFIX}')",
+                "the controller deletes pods on virtual nodes only",
+            ),
+        ),
+    ]
+
+
+def _credentials(ns: str) -> list[Policy]:
+    """Return whose credentials it may make, and for how long."""
+    return [
+        _fence(
+            ns,
+            "accounts",
+            [(SERVICE_ACCOUNT, [""])],
+            WRITES,
+            Check(
+                f"request.namespace != '{ns}' || request.name.startsWith('{PEER_PREFIX}')",
+                "the controller writes service accounts of peers and tenants only",
+            ),
+        ),
+        _fence(
+            ns,
+            "tokens",
+            [(SERVICE_ACCOUNT, ["token"])],
+            ["CREATE"],
+            Check(
+                f"request.namespace != '{ns}' || request.name.startsWith('{PEER_PREFIX}')",
+                "the controller issues tokens of peers and tenants only",
+            ),
+            Check(
+                f"object.spec.?expirationSeconds.orValue(0) <= {TOKEN_SECONDS_MAX}",
+                "a token lives for a day at most",
+            ),
+        ),
+        _fence(
+            ns,
+            "secrets",
+            [(SECRET, [""])],
+            ["CREATE"],
+            Check(
+                f"request.name in ['{IDENTITY_SECRET}', '{SERVING_SECRET}']",
+                "the controller keeps its identity and its certificate, no other Secret",
+            ),
+            Check(
+                "object.?type.orValue('Opaque') in ['Opaque', 'kubernetes.io/tls']",
+                "a Secret of that type would be filled with a token",
+            ),
+        ),
+    ]

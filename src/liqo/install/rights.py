@@ -1,0 +1,192 @@
+"""Who may do what in a cluster with Liqo in it, verb by verb, as RBAC objects; pure.
+
+Nothing here says `*`. Where RBAC cannot bound a right (a create knows no name, a cluster-wide rule no
+namespace), an admission policy does (`liqo.install.fences`); a test on a real API server tries to get past it.
+"""
+
+from liqo.api.kinds import (
+    ADVERTISEMENT,
+    CLUSTER_CONFIG,
+    CLUSTER_ROLE,
+    CLUSTER_ROLE_BINDING,
+    CONFIG_MAP,
+    EVENT,
+    FEDERATION_REQUEST,
+    FOREIGN_CLUSTER,
+    LEASE,
+    NAMESPACE,
+    NODE,
+    POD,
+    ROLE,
+    ROLE_BINDING,
+    SEARCH_DOMAIN,
+    SECRET,
+    SERVICE_ACCOUNT,
+    VALIDATING_WEBHOOK,
+)
+from liqo.api.meta import Kind, Wire
+from liqo.api.names import (
+    CLUSTER_ID_CONFIG_MAP,
+    CONTROLLER,
+    IDENTITY_SECRET,
+    SERVING_SECRET,
+    STRANGERS,
+    TENANT_CLUSTER_ROLE,
+    WEBHOOK_CONFIGURATION,
+    WELL_KNOWN_CONFIG_MAP,
+)
+from liqo.api.rights import (
+    EDIT,
+    TENANT_CONTROLLER_ROLE,
+    Objects,
+    forge_account_subject,
+    forge_group_subject,
+    forge_object,
+    forge_role_ref,
+    forge_rule,
+    forge_tenant_controller_role,
+    forge_tenant_role,
+)
+
+UNAUTHENTICATED = "system:unauthenticated"
+AUTHENTICATED = "system:authenticated"
+EVENTS_NAMESPACE = "default"  # where Events about cluster-scoped objects live
+LEASES_NAMESPACE = "kube-node-lease"
+PUBLIC_NAMESPACE = "kube-public"
+CLUSTER_INFO = "cluster-info"  # kubeadm's; how those who join reach the API server
+
+_NEW_EVENT = Kind("events.k8s.io", "v1", "Event", "events")
+_ACCESS_REVIEW = Kind(
+    "authorization.k8s.io", "v1", "SubjectAccessReview", "subjectaccessreviews", namespaced=False
+)
+_READ = ("get", "list", "watch")
+
+
+def forge_rights(ns: str) -> Objects:
+    """Return all of Liqo's RBAC for its namespace, in the order in which it is applied."""
+    return [
+        *forge_strangers(ns),
+        (SERVICE_ACCOUNT, forge_object(SERVICE_ACCOUNT, CONTROLLER, ns)),
+        (CLUSTER_ROLE, forge_tenant_role()),
+        (CLUSTER_ROLE, forge_tenant_controller_role()),
+        *_cluster_wide(ns),
+        *_bound(ns, ns, CONTROLLER, controller_rules()),
+        *_bound(ns, LEASES_NAMESPACE, f"{CONTROLLER}-leases", lease_rules()),
+        *_bound(ns, EVENTS_NAMESPACE, f"{CONTROLLER}-events", event_rules()),
+        *_bound(ns, PUBLIC_NAMESPACE, f"{CONTROLLER}-cluster-info", cluster_info_rules()),
+    ]
+
+
+def forge_strangers(ns: str) -> Objects:
+    """Return what somebody who has not proved himself may do: ask, and read the well-known document.
+
+    Whoever calls back comes with a token, so the document is for the authenticated too.
+    """
+    return [
+        (ROLE, forge_object(ROLE, STRANGERS, ns, rules=[forge_rule(FEDERATION_REQUEST, ["create"])])),
+        (ROLE_BINDING, _binding(ROLE, STRANGERS, ns, [forge_group_subject(UNAUTHENTICATED)])),
+        (
+            ROLE,
+            forge_object(
+                ROLE,
+                WELL_KNOWN_CONFIG_MAP,
+                ns,
+                rules=[forge_rule(CONFIG_MAP, ["get"], names=[WELL_KNOWN_CONFIG_MAP])],
+            ),
+        ),
+        (
+            ROLE_BINDING,
+            _binding(
+                ROLE,
+                WELL_KNOWN_CONFIG_MAP,
+                ns,
+                [forge_group_subject(UNAUTHENTICATED), forge_group_subject(AUTHENTICATED)],
+            ),
+        ),
+    ]
+
+
+def cluster_rules() -> list[Wire]:
+    """Return the controller's rights in the whole cluster; no Secret and no Role is among them."""
+    return [
+        forge_rule(FOREIGN_CLUSTER, EDIT),
+        forge_rule(FOREIGN_CLUSTER, ["patch"], subresource="status"),
+        forge_rule(SEARCH_DOMAIN, _READ),
+        forge_rule(SEARCH_DOMAIN, ["patch"], subresource="status"),
+        forge_rule(CLUSTER_CONFIG, _READ),
+        forge_rule(NODE, EDIT),  # writes: virtual nodes only (policy)
+        forge_rule(NODE, ["patch"], subresource="status"),
+        forge_rule(POD, [*_READ, "delete"]),  # delete: on virtual nodes only (policy)
+        forge_rule(NAMESPACE, EDIT),  # writes: tenant namespaces only (policy)
+        forge_rule(ROLE_BINDING, ["create", "delete", "patch"]),  # in tenant namespaces only (policy)
+        forge_rule(CLUSTER_ROLE, ["bind"], names=[TENANT_CLUSTER_ROLE, TENANT_CONTROLLER_ROLE]),
+        forge_rule(VALIDATING_WEBHOOK, ["get", "patch"], names=[WEBHOOK_CONFIGURATION]),
+        forge_rule(_ACCESS_REVIEW, ["create"]),
+    ]
+
+
+def controller_rules() -> list[Wire]:
+    """Return the controller's rights in Liqo's own namespace.
+
+    Nobody can hand out what he does not hold: the rights on Advertisements and requests that peers and
+    tenants get have to be among them.
+    """
+    return [
+        forge_rule(ADVERTISEMENT, EDIT),
+        forge_rule(ADVERTISEMENT, ["patch"], subresource="status"),
+        forge_rule(FEDERATION_REQUEST, ["create", "delete", *_READ]),
+        forge_rule(FEDERATION_REQUEST, ["patch"], subresource="status"),
+        forge_rule(CONFIG_MAP, ["create", *_READ]),
+        forge_rule(CONFIG_MAP, ["patch"], names=[CLUSTER_ID_CONFIG_MAP, WELL_KNOWN_CONFIG_MAP]),
+        forge_rule(SECRET, ["create"]),  # of two names only (policy)
+        forge_rule(SECRET, ["get", "patch", "update"], names=[IDENTITY_SECRET, SERVING_SECRET]),
+        forge_rule(SERVICE_ACCOUNT, ["create", "delete", "get", "list", "patch"]),
+        forge_rule(SERVICE_ACCOUNT, ["create"], subresource="token"),  # of peers only, for a day (policy)
+        forge_rule(ROLE, EDIT),  # of peers and tenants only (policy)
+        forge_rule(ROLE_BINDING, EDIT),  # likewise
+        forge_rule(LEASE, ["create"]),
+        forge_rule(LEASE, ["get", "patch", "update"], names=[CONTROLLER]),
+        *event_rules(),
+    ]
+
+
+def event_rules() -> list[Wire]:
+    """Return the right to tell people what happened, in the old and the new group of Events."""
+    return [forge_rule(kind, ["create", "patch"]) for kind in (EVENT, _NEW_EVENT)]
+
+
+def lease_rules() -> list[Wire]:
+    """Return the right to keep virtual nodes alive."""
+    return [forge_rule(LEASE, ["create", "delete", "get", "patch", "update"])]  # of liqo-* (policy)
+
+
+def cluster_info_rules() -> list[Wire]:
+    """Return the right to read what kubeadm wrote down: where others reach the API server."""
+    return [forge_rule(CONFIG_MAP, ["get"], names=[CLUSTER_INFO])]
+
+
+def _cluster_wide(ns: str) -> Objects:
+    return [
+        (CLUSTER_ROLE, forge_object(CLUSTER_ROLE, CONTROLLER, rules=cluster_rules())),
+        (
+            CLUSTER_ROLE_BINDING,
+            forge_object(
+                CLUSTER_ROLE_BINDING,
+                CONTROLLER,
+                roleRef=forge_role_ref(CLUSTER_ROLE, CONTROLLER),
+                subjects=[forge_account_subject(ns, CONTROLLER)],
+            ),
+        ),
+    ]
+
+
+def _bound(ns: str, where: str, name: str, rules: list[Wire]) -> Objects:
+    """Return a Role for the controller in one namespace, and its binding."""
+    return [
+        (ROLE, forge_object(ROLE, name, where, rules=rules)),
+        (ROLE_BINDING, _binding(ROLE, name, where, [forge_account_subject(ns, CONTROLLER)])),
+    ]
+
+
+def _binding(kind: Kind, name: str, namespace: str, subjects: list[Wire]) -> Wire:
+    return forge_object(ROLE_BINDING, name, namespace, roleRef=forge_role_ref(kind, name), subjects=subjects)

@@ -1,0 +1,84 @@
+"""Writes what one loop owns of a ForeignCluster: its part of the status, and its finalizer."""
+
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+
+from liqo.api.foreign_cluster import ForeignCluster
+from liqo.api.kinds import FOREIGN_CLUSTER
+from liqo.api.meta import Condition, Key, Wire
+from liqo.peering.conditions import carry, status_body
+from liqo.runtime.plan import Apply, Plan, act
+from liqo.runtime.ports import Clock, Cluster, Events
+from liqo.runtime.store import Store
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Owner:
+    """One loop as a field manager.
+
+    Args:
+        home: where the ForeignClusters are.
+        foreigns: the store of them; the answer to each write is noted there, so that the next decision sees it.
+        manager: the loop's field manager.
+        finalizer: the loop's finalizer.
+        conditions: the types of the conditions it owns.
+        events: unused by these writes, needed by `act`.
+        clock: for the conditions' transition times.
+    """
+
+    home: Cluster
+    foreigns: Store
+    manager: str
+    finalizer: str
+    conditions: frozenset[str]
+    events: Events
+    clock: Clock
+
+    async def tell(
+        self,
+        foreign: ForeignCluster,
+        fields: Wire,
+        changes: Sequence[Condition],
+        *,
+        only: Iterable[str] | None = None,
+    ) -> int:
+        """Write `fields` of the status and the owned conditions, if they are not so already.
+
+        Args:
+            foreign: as it was observed.
+            fields: all fields of the status that this loop owns.
+            changes: conditions that are new or different; the others stay.
+            only: the types of conditions to keep from now on; all owned ones by default.
+        """
+        latest = self.foreigns.get(Key("", foreign.metadata.name))
+        old = ForeignCluster.parse(latest).status.conditions if latest else foreign.status.conditions
+        keep = self.conditions if only is None else only
+        conditions = carry(old, keep, changes, self.clock.now())
+        body = status_body(
+            FOREIGN_CLUSTER.api_version,
+            FOREIGN_CLUSTER.kind,
+            foreign.metadata.name,
+            foreign.metadata.uid,
+            {**fields, **({"conditions": conditions} if conditions else {})},
+        )
+        apply = Apply(kind=FOREIGN_CLUSTER, obj=body, seen=latest, subresource="status")
+        return await act(
+            Plan((apply,)), self.home, manager=self.manager, events=self.events, remember=self._note
+        )
+
+    async def hold(self, foreign: ForeignCluster, *, held: bool) -> None:
+        """Set or release the finalizer."""
+        if held == (self.finalizer in foreign.metadata.finalizers):
+            return
+        metadata: Wire = {"name": foreign.metadata.name, "uid": foreign.metadata.uid}
+        if held:
+            metadata["finalizers"] = [self.finalizer]
+        obj = {
+            "apiVersion": FOREIGN_CLUSTER.api_version,
+            "kind": FOREIGN_CLUSTER.kind,
+            "metadata": metadata,
+        }
+        self._note(FOREIGN_CLUSTER, await self.home.apply(FOREIGN_CLUSTER, obj, manager=self.manager))
+
+    def _note(self, _kind: object, obj: Wire) -> None:
+        self.foreigns.note(obj)
