@@ -1,6 +1,7 @@
 """What a decision wants done, as data, and the one place that does it."""
 
 from collections.abc import Callable, Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from datetime import timedelta
 
@@ -9,6 +10,9 @@ import orjson
 from liqo.api.meta import Key, Kind, Wire
 from liqo.errors import Conflict
 from liqo.runtime.ports import Cluster, Events
+
+OWNED_METADATA = frozenset({"labels", "annotations", "finalizers", "ownerReferences"})
+"""The metadata that an apply can own; the API server leaves the rest out of managedFields."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -77,13 +81,12 @@ class Plan:
     wake: timedelta | None = None
 
 
+Remember = Callable[[Kind, Wire], None]
+"""Takes the answer to a write, so that a store need not wait for the watch (`store.remember`)."""
+
+
 async def act(
-    plan: Plan,
-    cluster: Cluster,
-    *,
-    manager: str,
-    events: Events,
-    remember: Callable[[Kind, Wire], None] | None = None,
+    plan: Plan, cluster: Cluster, *, manager: str, events: Events, remember: Remember | None = None
 ) -> int:
     """Carry a plan out and return how many requests that took.
 
@@ -93,34 +96,24 @@ async def act(
     """
     writes = 0
     for action in plan.actions:
+        answer: Wire | None = None
         match action:
-            case Event():
-                events.emit(
-                    action.about,
-                    action.kind,
-                    reason=action.reason,
-                    message=action.message,
-                    warning=action.warning,
-                )
+            case Event(about=about, kind=kind, reason=reason, message=message, warning=warning):
+                events.emit(about, kind, reason=reason, message=message, warning=warning)
                 continue
-            case Apply():
-                if action.seen is not None and is_applied(
-                    action.obj, action.seen, manager, action.subresource
-                ):
+            case Apply(kind=kind, obj=obj, seen=seen, subresource=subresource):
+                if seen is not None and is_applied(obj, seen, manager, subresource):
                     continue
-                answer = await cluster.apply(
-                    action.kind, action.obj, manager=manager, subresource=action.subresource
-                )
-                if remember is not None:
-                    remember(action.kind, answer)
-            case Create():
-                await create_once(cluster, action.kind, action.obj)
-            case Patch():
-                await cluster.patch(
-                    action.kind, action.key, action.patch, manager=manager, subresource=action.subresource
-                )
-            case Delete():
-                await cluster.delete(action.kind, action.key, uid=action.uid)
+                answer = await cluster.apply(kind, obj, manager=manager, subresource=subresource)
+            case Create(kind=kind, obj=obj):
+                with suppress(Conflict):
+                    answer = await cluster.create(kind, obj)
+            case Patch(kind=kind, key=key, patch=patch, subresource=subresource):
+                answer = await cluster.patch(kind, key, patch, manager=manager, subresource=subresource)
+            case Delete(kind=kind, key=key, uid=uid):
+                await cluster.delete(kind, key, uid=uid)
+        if answer is not None and remember is not None:
+            remember(action.kind, answer)
         writes += 1
     return writes
 
@@ -137,50 +130,65 @@ async def create_once(cluster: Cluster, kind: Kind, obj: Wire) -> bool:
 def is_applied(wanted: Wire, seen: Wire, manager: str, subresource: str = "") -> bool:
     """Return whether applying `wanted` as `manager` would change nothing in `seen`.
 
-    `seen` tells in metadata.managedFields which fields the manager owns (FieldsV1): it is applied when
-    those are the fields of `wanted`, no more and no fewer, with equal values.
+    `seen` tells in metadata.managedFields which fields the manager owns (FieldsV1, as
+    structured-merge-diff writes it): it is applied when those are the fields of `wanted`, no more and no
+    fewer, with equal values. Errs on the side of False, which costs a request that changes nothing.
+
+    An empty list that is not among the owned fields is taken for an associative one, of which an apply
+    leaves no trace.
     """
-    body = {k: v for k, v in wanted.items() if k not in {"apiVersion", "kind", "metadata"}}
+    uid = wanted["metadata"].get("uid")
+    if uid and uid != seen["metadata"].get("uid"):
+        return False
+    version = wanted.get("apiVersion")
     for entry in seen["metadata"].get("managedFields") or ():
         if (
             entry.get("manager") == manager
             and entry.get("operation") == "Apply"
             and entry.get("subresource", "") == subresource
+            and version in {None, entry.get("apiVersion")}
         ):
             fields = entry.get("fieldsV1") or {}
             break
     else:
         return False
-    metadata = {
-        k: v
-        for k, v in wanted["metadata"].items()
-        if k in {"labels", "annotations", "finalizers", "ownerReferences"}
-    }
+    if subresource:  # the API server ignores the rest
+        part = {k: v for k, v in wanted.items() if k == subresource}
+        return _equal_map(part, seen, fields)
+    body = {k: v for k, v in wanted.items() if k not in {"apiVersion", "kind", "metadata"}}
+    metadata = {k: v for k, v in wanted["metadata"].items() if k in OWNED_METADATA}
     owned = {k: v for k, v in fields.items() if k != "f:metadata"}
-    return _equal(body, seen, owned) and _equal(metadata, seen["metadata"], fields.get("f:metadata") or {})
+    return _equal_map(body, seen, owned) and _equal_map(
+        metadata, seen["metadata"], fields.get("f:metadata") or {}
+    )
 
 
 def _equal(wanted: object, seen: object, owned: Wire) -> bool:
-    """Compare along the tree of owned fields; an empty tree is a leaf, compared as a whole."""
-    if isinstance(wanted, dict) and isinstance(seen, dict):
-        names = {k[2:] for k in owned if k.startswith("f:")}
-        if not names:
-            return wanted == seen or (not wanted and not owned)
-        return names == set(wanted) and all(
-            k in seen and _equal(v, seen[k], owned[f"f:{k}"]) for k, v in wanted.items()
-        )
+    """Compare along the tree of owned fields, of which an empty one is a leaf: compared as a whole."""
+    if isinstance(wanted, dict) and isinstance(seen, dict) and any(k.startswith("f:") for k in owned):
+        return _equal_map(wanted, seen, owned)
     if isinstance(wanted, list) and isinstance(seen, list) and owned:
         return _equal_list(wanted, seen, owned)
-    return wanted == seen
+    # We may own an empty map into which others write.
+    return wanted == seen or (wanted == {} and isinstance(seen, dict))
+
+
+def _equal_map(wanted: Wire, seen: Wire, owned: Wire) -> bool:
+    """Compare a map or struct by the fields that are owned."""
+    names = {k[2:] for k in owned if k.startswith("f:")}
+    said = {k for k, v in wanted.items() if k in names or v != []}
+    if names != said:
+        return False
+    # Owned but not there is a zero value that the API server leaves out (Go's omitempty).
+    return all(_equal(wanted[k], seen[k], owned[f"f:{k}"]) if k in seen else not wanted[k] for k in names)
 
 
 def _equal_list(wanted: list[object], seen: list[object], owned: Wire) -> bool:
-    """Compare list-maps ("k:{…}") and sets ("v:…") by the items that are owned."""
+    """Compare a set ("v:…") by its values, a list-map ("k:{…}") by the items that are owned."""
+    values = [orjson.loads(k[2:]) for k in owned if k.startswith("v:")]
     keyed = {k: v for k, v in owned.items() if k.startswith("k:")}
-    if len(keyed or owned) - ("." in owned and not keyed) != len(wanted):
+    if len(values) + len(keyed) != len(wanted) or any(v not in wanted or v not in seen for v in values):
         return False
-    if not keyed:
-        return {k[2:] for k in owned if k.startswith("v:")} == {orjson.dumps(w).decode() for w in wanted}
     for item_key, fields in keyed.items():
         identity = orjson.loads(item_key[2:])
         mine, theirs = _find(wanted, identity), _find(seen, identity)
@@ -190,7 +198,8 @@ def _equal_list(wanted: list[object], seen: list[object], owned: Wire) -> bool:
 
 
 def _find(items: list[object], identity: Wire) -> object | None:
-    """Return the item of a list-map with that key."""
+    """Return the item of a list-map with that key, of which defaults may have been left out."""
     return next(
-        (i for i in items if isinstance(i, dict) and all(i.get(k) == v for k, v in identity.items())), None
+        (i for i in items if isinstance(i, dict) and all(i.get(k, v) == v for k, v in identity.items())),
+        None,
     )
