@@ -1,7 +1,8 @@
 """Who may do what in a cluster with Liqo in it, verb by verb, as RBAC objects; pure.
 
 Nothing here says `*`. Where RBAC cannot bound a right (a create knows no name, a cluster-wide rule no
-namespace), an admission policy does (`liqo.install.fences`); a test on a real API server tries to get past it.
+namespace), an admission policy does (`liqo.install.fences`), and a test on a real API server tries to get
+past it.
 """
 
 from liqo.api.kinds import (

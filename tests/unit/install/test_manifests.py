@@ -1,0 +1,103 @@
+"""What an installation brings, in which order, and what takes it away."""
+
+from liqo.api.kinds import (
+    CLUSTER_CONFIG,
+    CONFIG_MAP,
+    CUSTOM_RESOURCE_DEFINITION,
+    DEPLOYMENT,
+    FLOW_SCHEMA,
+    NAMESPACE,
+    PRIORITY_LEVEL,
+    ROLE_BINDING,
+    VALIDATING_WEBHOOK,
+)
+from liqo.api.meta import Key, labels_of
+from liqo.install.deployment import forge_deployment
+from liqo.install.flow import forge_flow
+from liqo.install.manifests import Install, forge_manifests, forge_removal
+from liqo.install.webhook import Service, Url, forge_webhook
+
+OUTSIDE = Install(namespace="liqo", webhook=Url("https://192.0.2.1:9443/admission"), request_policy="Accept")
+INSIDE = Install(namespace="x", webhook=Service(), request_policy="Manual", image="liqo:1")
+
+
+def test_namespace_and_crds_come_before_what_needs_them() -> None:
+    kinds = [m.kind for m in forge_manifests(OUTSIDE)]
+    assert kinds[0] is NAMESPACE
+    assert kinds[1] is CUSTOM_RESOURCE_DEFINITION
+    last_crd = len(kinds) - 1 - kinds[::-1].index(CUSTOM_RESOURCE_DEFINITION)
+    assert last_crd < kinds.index(CLUSTER_CONFIG)
+
+
+def test_the_fences_stand_before_a_stranger_may_come() -> None:
+    kinds = [m.kind for m in forge_manifests(OUTSIDE)]
+    assert kinds.index(VALIDATING_WEBHOOK) < kinds.index(ROLE_BINDING)
+    assert kinds.index(FLOW_SCHEMA) < kinds.index(ROLE_BINDING)
+
+
+def test_what_an_owner_edits_is_written_once() -> None:
+    once = {(m.kind, Key.of(m.obj)) for m in forge_manifests(OUTSIDE) if m.once}
+    assert once == {
+        (CONFIG_MAP, Key("liqo", "trusted-ca-certificates")),
+        (CLUSTER_CONFIG, Key("", "clusterconfig")),
+    }
+
+
+def test_the_request_policy_is_written_openly() -> None:
+    (config,) = (m.obj for m in forge_manifests(INSIDE) if m.kind is CLUSTER_CONFIG)
+    assert config["spec"] == {"peeringConfig": {"requestPolicy": "Manual"}}
+
+
+def test_every_object_says_whose_it_is() -> None:
+    for manifest in forge_manifests(INSIDE):
+        labels = labels_of(manifest.obj)
+        assert labels["app.kubernetes.io/managed-by"] == "liqo"
+        assert labels["app.kubernetes.io/part-of"] == "liqo"
+
+
+def test_a_deployment_comes_only_with_an_image() -> None:
+    assert DEPLOYMENT not in [m.kind for m in forge_manifests(OUTSIDE)]
+    assert DEPLOYMENT in [m.kind for m in forge_manifests(INSIDE)]
+
+
+def test_removal_names_all_that_any_installation_brings_and_the_namespace_last() -> None:
+    removal = forge_removal("x")
+    assert removal[0][0] is DEPLOYMENT
+    assert removal[-1] == (NAMESPACE, Key("", "x"))
+    assert {(m.kind, Key.of(m.obj)) for m in forge_manifests(INSIDE)} == set(removal)
+
+
+def test_the_webhook_leaves_the_ca_bundle_to_the_controller() -> None:
+    outside = forge_webhook("liqo", Url("https://192.0.2.1:9443/admission"))["webhooks"][0]["clientConfig"]
+    assert outside == {"url": "https://192.0.2.1:9443/admission"}
+    inside = forge_webhook("x", Service())["webhooks"][0]
+    assert inside["clientConfig"] == {
+        "service": {"name": "liqo-webhook", "namespace": "x", "path": "/admission", "port": 9443}
+    }
+    assert inside["failurePolicy"] == "Fail"
+    assert inside["namespaceSelector"] == {"matchLabels": {"kubernetes.io/metadata.name": "x"}}
+
+
+def test_strangers_share_one_seat_and_borrow_none() -> None:
+    objects = dict(forge_flow("liqo"))
+    limited = objects[PRIORITY_LEVEL]["spec"]["limited"]
+    assert (limited["nominalConcurrencyShares"], limited["borrowingLimitPercent"]) == (1, 0)
+    (rule,) = objects[FLOW_SCHEMA]["spec"]["rules"]
+    assert rule["subjects"] == [{"kind": "Group", "group": {"name": "system:unauthenticated"}}]
+    assert [(r["verbs"], r["resources"]) for r in rule["resourceRules"]] == [
+        (["create"], ["federationrequests"]),
+        (["get"], ["configmaps"]),
+    ]
+
+
+def test_the_pod_has_no_privileges_to_lose() -> None:
+    deployment = dict(forge_deployment("liqo", "liqo:1"))[DEPLOYMENT]
+    pod = deployment["spec"]["template"]["spec"]
+    (container,) = pod["containers"]
+    assert pod["securityContext"]["runAsNonRoot"]
+    assert pod["securityContext"]["seccompProfile"] == {"type": "RuntimeDefault"}
+    assert container["securityContext"] == {
+        "allowPrivilegeEscalation": False,
+        "readOnlyRootFilesystem": True,
+        "capabilities": {"drop": ["ALL"]},
+    }
