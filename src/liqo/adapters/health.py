@@ -1,6 +1,6 @@
 """What the answers of another cluster add up to; pure (docs/explanation/peering.md, "What an answer means")."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 
 from liqo.errors import Absent, Fault, Forbidden, Stale, Unauthorized, Unavailable
@@ -17,7 +17,7 @@ class Tally:
     expires: datetime | None  # of our token
     made: datetime
     state: Health = Health.AWAY
-    since: datetime = datetime.min
+    since: datetime = field(init=False)
     heard: datetime | None = None
     failures: int = 0
     refused_at: datetime | None = None  # the first refusal in a row

@@ -61,9 +61,7 @@ def parse_fault(code: int, body: bytes, headers: Mapping[str, str], what: str, n
     )
 
 
-def make_fault(  # noqa: PLR0911  a table, one line a code
-    code: int, message: str, status: Any = None, retry_after: timedelta | None = None
-) -> Fault:
+def make_fault(code: int, message: str, status: Any = None, retry_after: timedelta | None = None) -> Fault:
     """Return the Fault of a code; `status` tells a conflict on a uid from what is invalid."""
     match code:
         case HTTPStatus.UNAUTHORIZED:

@@ -10,7 +10,6 @@ from datetime import timedelta
 from pathlib import Path
 
 import structlog
-from aiohttp import web
 from prometheus_client import CollectorRegistry
 
 from liqo.adapters.clock import SystemClock, SystemRandom

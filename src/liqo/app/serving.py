@@ -28,13 +28,24 @@ class Listening(Protocol):
     """The options that say where to listen."""
 
     @property
-    def namespace(self) -> str: ...
+    def namespace(self) -> str:
+        """Liqo's own."""
+        ...
+
     @property
-    def listen(self) -> str: ...
+    def listen(self) -> str:
+        """An address of this host, or any."""
+        ...
+
     @property
-    def webhook_port(self) -> int: ...
+    def webhook_port(self) -> int:
+        """HTTPS."""
+        ...
+
     @property
-    def health_port(self) -> int: ...
+    def health_port(self) -> int:
+        """HTTP."""
+        ...
 
 
 async def start_servers(

@@ -26,7 +26,7 @@ EXIT_FAULT = 1
 EXIT_USAGE = 2
 
 
-def _version(value: bool) -> None:  # noqa: FBT001  typer's callback
+def _version(value: bool) -> None:
     if value:
         typer.echo(f"liqo {version('liqo')}")
         raise typer.Exit

@@ -14,7 +14,7 @@ _LABEL_VALUE = re.compile(r"^([A-Za-z0-9]([-\w.]{0,61}[A-Za-z0-9])?)?$")
 
 
 def believed(offered: Mapping[str, str], limit: Amounts) -> dict[str, str]:
-    """Return the capacity of the virtual node: known resources, positive, at most `limit`.
+    """Return the capacity of the virtual node: known resources, none below 0, at most `limit`.
 
     Extended resources carry a domain and are whole (core/v1 ResourceList); those of kubernetes.io are the API's own.
     """
@@ -28,7 +28,7 @@ def believed(offered: Mapping[str, str], limit: Amounts) -> dict[str, str]:
             amount = amount // UNIT * UNIT  # noqa: PLW2901  what is not cpu comes in whole units
         if name in limit:
             amount = min(amount, limit[name])  # noqa: PLW2901
-        if amount > 0:
+        if amount > 0 or (amount == 0 and name in PLAIN):
             found[name] = amount
     return format_amounts(found)
 

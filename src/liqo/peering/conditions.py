@@ -17,7 +17,7 @@ OUTGOING = (
 INCOMING = (ConditionType.INCOMING_ACCEPTED, ConditionType.SHARING)
 
 
-def condition(kind: ConditionType, status: bool | None, reason: str, message: str = "") -> Condition:  # noqa: FBT001
+def condition(kind: ConditionType, status: bool | None, reason: str, message: str = "") -> Condition:
     """Return a condition; None is Unknown, no message is the sentence of the reason."""
     text = {True: "True", False: "False", None: "Unknown"}[status]
     return Condition.model_validate(

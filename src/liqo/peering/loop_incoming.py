@@ -1,63 +1,58 @@
 """Runs incoming peerings: a key is the ClusterID of a home cluster."""
 
-from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from collections.abc import Sequence
 from datetime import timedelta
 
 from liqo.api.advertisement import Advertisement
-from liqo.api.cluster_config import ClusterConfigSpec
 from liqo.api.federation_request import FederationRequest
 from liqo.api.foreign_cluster import ForeignCluster, counting
-from liqo.api.kinds import ADVERTISEMENT, FEDERATION_REQUEST, FOREIGN_CLUSTER, NAMESPACE, ROLE
-from liqo.api.meta import Condition, Key, Wire, format_time, labels_of
+from liqo.api.kinds import FEDERATION_REQUEST, FOREIGN_CLUSTER
+from liqo.api.meta import Key, format_time, labels_of
 from liqo.api.names import (
     CLUSTER_ID_LABEL,
     INCOMING_FINALIZER,
     TENANT_SERVICE_ACCOUNT,
     tenant_namespace,
-    tenant_role,
 )
 from liqo.api.reasons import ConditionType, Reason
 from liqo.api.rights import forge_tenant_rights
-from liqo.errors import Absent, Fault, Malformed, NotTrusted, Refused, Unavailable
+from liqo.errors import Fault, Malformed, NotTrusted, Refused, Unavailable
+from liqo.identity.cluster_id import is_legacy_id
 from liqo.identity.keys import Keys
-from liqo.identity.kubeconfig import Credentials, digest, unseal
+from liqo.identity.kubeconfig import digest
 from liqo.identity.request import verify_proof
-from liqo.peering.conditions import INCOMING, condition, status_body
-from liqo.peering.forge import created, forge_advertisement, forge_foreign, forge_sealed
-from liqo.peering.incoming import CALL_BACK_WITHIN, Asked, Decision, Move, Seen, created_at, decide, judge
-from liqo.peering.loop_rights import grant, issue_token, revoke
-from liqo.peering.loop_status import Owner
-from liqo.peering.ports import Contact, Ourselves
+from liqo.peering.conditions import INCOMING, condition
+from liqo.peering.forge import created, forge_foreign, forge_sealed
+from liqo.peering.incoming import (
+    CALL_BACK_WITHIN,
+    Asked,
+    Decision,
+    Move,
+    Seen,
+    created_at,
+    decide,
+    judge,
+)
+from liqo.peering.loop_rights import grant, issue_token
+from liqo.peering.loop_tenant import MANAGER, Tenants
 from liqo.peering.tokens import renewal
 from liqo.runtime.loop import Outcome
-from liqo.runtime.plan import Apply, Plan, act, create_once, is_applied
-from liqo.runtime.ports import Clock, Cluster, Clusters, Events, Selection, Way
-from liqo.runtime.store import Store
+from liqo.runtime.plan import create_once
+from liqo.runtime.ports import Way
 
-MANAGER = "liqo-incoming"
 AWAY_ENDS = timedelta(seconds=60)  # refused for so long, without a new request: home ended it
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class IncomingPeerings:
-    """All that the reconciles of incoming peerings share."""
-
-    home: Cluster  # our own cluster, which is foreign here
-    clusters: Clusters
-    contact: Contact
-    foreigns: Store  # ForeignClusters, by index "cluster-id"
-    requests: Store  # FederationRequests in Liqo's namespace, by index "cluster-id"
-    namespaces: Store  # tenant namespaces, by index "cluster-id"
-    config: Callable[[], ClusterConfigSpec]
-    us: Callable[[], Ourselves]
-    events: Events
-    clock: Clock
+class IncomingPeerings(Tenants):
+    """All reconciles of incoming peerings."""
 
     async def reconcile(self, key: Key) -> Outcome:
         """Bring one incoming peering a step closer."""
         cluster_id = key.name
-        seen = await self._observe(cluster_id)
+        known = [ForeignCluster.parse(w) for w in self.foreigns.by("cluster-id", cluster_id)]
+        if await self._move(known):
+            return Outcome(writes=2)
+        seen = await self._observe(cluster_id, known)
         decision = decide(seen, self.clock.now())
         if decision.move in {Move.SERVE, Move.REST, Move.CALL_BACK}:
             for old in decision.over:
@@ -74,9 +69,26 @@ class IncomingPeerings:
             case Move.END:
                 return await self._end(cluster_id, seen)
 
-    async def _observe(self, cluster_id: str) -> Seen:
+    async def _move(self, known: Sequence[ForeignCluster]) -> bool:
+        """Put what we keep of a home cluster on the ForeignCluster that counts; return whether it had to be.
+
+        A person may write a ForeignCluster for a cluster that is a tenant already.
+        """
+        counts = counting(known)
+        others = [f for f in known if counts is not None and f.metadata.uid != counts.metadata.uid]
+        stray = next((f for f in others if INCOMING_FINALIZER in f.metadata.finalizers), None)
+        if counts is None or stray is None:
+            return False
+        kept = counts.status.incoming
+        if stray.status.incoming is not None and (kept is None or kept.phase is None):
+            await self._owner.hold(counts, held=True)
+            moved = [c for c in stray.status.conditions if c.type in INCOMING]
+            await self._tell(counts, stray.status.incoming.wire(), moved)
+        await self._leave(stray, None, ())
+        return True
+
+    async def _observe(self, cluster_id: str, known: Sequence[ForeignCluster]) -> Seen:
         """Read the stores; requests whose proof is bad go at once."""
-        known = [ForeignCluster.parse(w) for w in self.foreigns.by("cluster-id", cluster_id)]
         asked = []
         for wire in self.requests.by("cluster-id", cluster_id):
             try:
@@ -92,7 +104,7 @@ class IncomingPeerings:
                 continue
             asked.append(Asked(request=request, wire=wire, jti=proof.jti, issued=proof.iat))
         verdict = judge(
-            cluster_id, known, self.config(), peers=self._peers(cluster_id), legacy=len(cluster_id) == 36
+            cluster_id, known, self.config(), peers=self._peers(cluster_id), legacy=is_legacy_id(cluster_id)
         )
         return Seen(
             asked=asked,
@@ -113,20 +125,6 @@ class IncomingPeerings:
         wire = next(iter(seen.values()), None) if seen else None
         return Advertisement.parse(wire) if wire is not None else None
 
-    def _watched(self, cluster_id: str) -> dict[Key, Wire] | None:
-        session = self.clusters.get(cluster_id, Way.INCOMING)
-        if session is None:
-            return None
-        selection = Selection(ADVERTISEMENT, namespace=session.namespace, name=self.us().cluster_id)
-        found = self.clusters.watched(cluster_id, Way.INCOMING, selection)
-        return None if found is None else dict(found)
-
-    async def _forget(self, asked: Asked) -> None:
-        """Delete a request that is over."""
-        metadata = asked.request.metadata
-        key = Key(metadata.namespace, metadata.name)
-        await self.home.delete(FEDERATION_REQUEST, key, uid=metadata.uid)
-
     async def _rest(self, seen: Seen, decision: Decision) -> Outcome:
         """Nothing to do, or a person has to decide."""
         if decision.newest is None:
@@ -134,20 +132,6 @@ class IncomingPeerings:
         verdict = seen.verdict
         writes = await self._mark(decision.newest, "Pending", verdict.reason, verdict.message)
         return Outcome(wake=decision.wake, writes=writes, outcome="waiting", reason=verdict.reason)
-
-    async def _mark(self, asked: Asked, phase: str, reason: str, message: str = "") -> int:
-        """Say in a request's status what became of it."""
-        metadata = asked.request.metadata
-        body = status_body(
-            FEDERATION_REQUEST.api_version,
-            FEDERATION_REQUEST.kind,
-            metadata.name,
-            metadata.uid,
-            {"phase": phase, "reason": str(reason), "message": message[:1024]},
-        )
-        body["metadata"]["namespace"] = metadata.namespace
-        apply = Apply(kind=FEDERATION_REQUEST, obj=body, seen=asked.wire, subresource="status")
-        return await act(Plan((apply,)), self.home, manager=MANAGER, events=self.events)
 
     async def _call_back(self, cluster_id: str, seen: Seen, decision: Decision) -> Outcome:
         """Accept a request once the address in it was seen to lead to the cluster that signed it."""
@@ -199,11 +183,6 @@ class IncomingPeerings:
         await self._tell(foreign, incoming, [accepted])
         await self._mark(asked, "Accepted", seen.verdict.reason)
         return Outcome(writes=5)
-
-    def _open(self, cluster_id: str, sealed: str | None) -> Credentials:
-        """Open what a home cluster sealed to us."""
-        us = self.us()
-        return unseal(sealed or "", us.identity, issuer=cluster_id, audience=us.cluster_id)
 
     async def _serve(self, cluster_id: str, seen: Seen, decision: Decision) -> Outcome:
         """Keep tenant, credentials and Advertisement of an accepted request as they should be."""
@@ -275,16 +254,6 @@ class IncomingPeerings:
             return held, False
         return handed, True
 
-    async def _advertise(self, cluster_id: str, home: Cluster, spec: Wire, namespace: str) -> int:
-        """Apply our Advertisement at home, if it is not so already."""
-        body = forge_advertisement(self.us(), spec, namespace)
-        seen = self._watched(cluster_id)
-        wire = next(iter(seen.values()), None) if seen else None
-        if wire is not None and is_applied(body, wire, MANAGER):
-            return 0
-        await home.apply(ADVERTISEMENT, body, manager=MANAGER)
-        return 1
-
     async def _deny(self, cluster_id: str, seen: Seen, decision: Decision) -> Outcome:
         """Tell home why, for a bounded time, and end what is there."""
         asked, verdict = decision.newest, seen.verdict
@@ -316,72 +285,3 @@ class IncomingPeerings:
         except (Refused, Malformed):
             pass  # home took our rights back, or never gave any: there is nobody to tell
         return await self._end(cluster_id, seen)
-
-    async def _end(self, cluster_id: str, seen: Seen) -> Outcome:
-        """Take down what home could do here, then what it could see; again until nothing is left."""
-        namespace, tenant, role = self.us().namespace, tenant_namespace(cluster_id), tenant_role(cluster_id)
-        attributes = {
-            "verb": "create",
-            "group": FEDERATION_REQUEST.group,
-            "resource": FEDERATION_REQUEST.plural,
-            "namespace": namespace,
-        }
-        await revoke(
-            self.home,
-            bindings=[Key(namespace, role), Key(tenant, TENANT_SERVICE_ACCOUNT)],
-            probe=(TENANT_SERVICE_ACCOUNT, tenant, attributes),
-            then=[(NAMESPACE, Key("", tenant)), (ROLE, Key(namespace, role))],
-            clock=self.clock,
-        )
-        for asked in seen.asked:
-            await self._forget(asked)
-        self.clusters.drop(cluster_id, Way.INCOMING)
-        if seen.foreign is not None:
-            await self._release(seen.foreign, seen)
-        return Outcome(writes=6 + len(seen.asked))
-
-    async def _release(self, foreign: ForeignCluster, seen: Seen) -> None:
-        """Leave the ForeignCluster as it was before; one made for this peering alone goes."""
-        denied = seen.verdict.answer == "Deny"
-        changes: Sequence[Condition] = ()
-        if denied:
-            changes = [
-                condition(ConditionType.INCOMING_ACCEPTED, False, seen.verdict.reason, seen.verdict.message)
-            ]
-        incoming = foreign.status.incoming
-        last = incoming.last_request if incoming is not None else None
-        status = {"lastRequest": format_time(last)} if last is not None else None
-        await self._tell(foreign, status, changes, only=frozenset(INCOMING[:1]) if denied else frozenset())
-        await self._owner.hold(foreign, held=False)
-        untouched = foreign.metadata.generation <= 1 and not foreign.spec.join
-        if foreign.spec.discovery_type == "IncomingPeering" and untouched and not foreign.status.sources:
-            try:
-                await self.home.delete(
-                    FOREIGN_CLUSTER, Key("", foreign.metadata.name), uid=foreign.metadata.uid
-                )
-            except Absent:
-                return
-
-    async def _tell(
-        self,
-        foreign: ForeignCluster,
-        incoming: Wire | None,
-        changes: Sequence[Condition],
-        *,
-        only: frozenset[str] | None = None,
-    ) -> int:
-        """Write our part of the status; what is offered belongs to the room `sharing`."""
-        mine = {k: v for k, v in (incoming or {}).items() if k != "offered"}
-        return await self._owner.tell(foreign, {"incoming": mine} if mine else {}, changes, only=only)
-
-    @property
-    def _owner(self) -> Owner:
-        return Owner(
-            home=self.home,
-            foreigns=self.foreigns,
-            manager=MANAGER,
-            finalizer=INCOMING_FINALIZER,
-            conditions=frozenset(INCOMING),
-            events=self.events,
-            clock=self.clock,
-        )

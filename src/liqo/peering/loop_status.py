@@ -18,7 +18,7 @@ class Owner:
 
     Args:
         home: where the ForeignClusters are.
-        foreigns: the store of them; the answer to each write is noted there, so that the next decision sees it.
+        foreigns: the store of them, where the answer to each write is noted.
         manager: the loop's field manager.
         finalizer: the loop's finalizer.
         conditions: the types of the conditions it owns.

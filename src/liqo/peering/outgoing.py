@@ -161,15 +161,15 @@ def _wait(seen: Seen, outgoing: Outgoing, now: datetime, *, stale: bool) -> Deci
         wake = again - now
         if pending is None or pending.reason != Reason.PENDING:
             message = (
-                f"Nothing came back for {int((now - since).total_seconds() // 10 * 10)} s. The other cluster has to "
-                f"reach our API server at {seen.server}: check that address, and the firewall in front of it."
+                f"Nothing came back for {int((now - since).total_seconds() // 10 * 10)} s. The other cluster "
+                f"has to reach our API server at {seen.server}: check that address and its firewall."
             )
             conditions = (condition(ConditionType.ACCEPTED, None, Reason.NO_ANSWER, message),)
     return Decision(move=Move.REST, conditions=conditions, wake=wake, stale_offer=stale)
 
 
 def ask_again_after(foreign: ForeignCluster, asked: datetime) -> timedelta:
-    """Return how long to wait for an answer to what was asked then: as long as nobody had answered by then."""
+    """Return how long to wait for an answer to what was asked then: as long as the silence lasted."""
     accepted = find_condition(foreign.status.conditions, ConditionType.ACCEPTED)
     silent = timedelta()
     if accepted is not None and accepted.last_transition_time is not None and accepted.status != "True":

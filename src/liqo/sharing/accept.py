@@ -37,6 +37,8 @@ def judge(
         return None  # nobody asked for it; the room `peering` removes it
     if offer.spec.phase != "Offered":
         return None
+    if offer.status.phase == "Accepted" and offer.status.answers == offer.spec.answers:
+        return Verdict(True, Reason.OFFER_ACCEPTED)  # a smaller offer or a lower limit ends nothing that runs
     missing = sorted(
         USABLE - {name for name, text in offer.spec.resources.items() if parse_quantity(text) > 0}
     )
@@ -47,9 +49,6 @@ def judge(
     if offer.spec.kube_config is None:
         raise Malformed("an offer without credentials", reason=Reason.BAD_CREDENTIALS)
     ingoing = config.advertisement_config.ingoing
-    standing = offer.status.phase == "Accepted"
-    if standing:
-        return Verdict(True, Reason.OFFER_ACCEPTED)  # a limit lowered later ends nothing that runs
     if others >= ingoing.max_acceptable_advertisement:
         return Verdict(
             False,

@@ -6,6 +6,11 @@ from datetime import datetime
 
 from liqo.api.quantity import UNIT, Amounts
 
+NOTHING: Amounts = {
+    "cpu": 0,
+    "memory": 0,
+    "pods": 0,
+}  # said openly: an offer that is missing is being worked out
 MATTERS = 20  # a change below one part in so many is not worth telling
 
 
@@ -28,7 +33,7 @@ def offers(free: Amounts, tenants: Sequence[Tenant], percentage: int) -> Mapping
     found: dict[str, Amounts] = {}
     for tenant in sorted(tenants, key=lambda t: (t.accepted_at, t.cluster_id)):
         offer = {name: _floor(name, max(amount, 0) * percentage // 100) for name, amount in left.items()}
-        found[tenant.cluster_id] = {name: amount for name, amount in offer.items() if amount > 0}
+        found[tenant.cluster_id] = {**NOTHING, **offer}
         for name in left:
             left[name] -= max(offer[name], tenant.used.get(name, 0))
     return found

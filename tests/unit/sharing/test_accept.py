@@ -58,8 +58,8 @@ CASES: dict[
     "nobody joined it": (offer(), UNJOINED, config(), 0, None),
     "it answers another request": (offer(answers="j0"), FOREIGN, config(), 0, None),
     "as many offers as we take": (offer(), FOREIGN, config(), 5, (False, "TooManyOffers")),
-    "one that stands is not taken back by a limit": (
-        offer(status={"phase": "Accepted"}),
+    "one that stands is not taken back by a limit, nor for being small": (
+        offer({"pods": "0"}, status={"phase": "Accepted", "answers": "j1"}),
         FOREIGN,
         config(),
         9,

@@ -85,8 +85,8 @@ def test_each_offer_is_a_share_of_what_those_before_it_leave() -> None:
 def test_what_a_tenant_uses_beyond_its_offer_is_gone_for_the_next_one() -> None:
     left = parse_amounts({"cpu": "10"})
     found = offers(left, [tenant("first", 1, {"cpu": "8"}), tenant("second", 2)], 50)
-    assert format_amounts(found["first"]) == {"cpu": "5"}
-    assert format_amounts(found["second"]) == {"cpu": "1"}
+    assert format_amounts(found["first"]) == {"cpu": "5", "memory": "0", "pods": "0"}
+    assert format_amounts(found["second"]) == {"cpu": "1", "memory": "0", "pods": "0"}
 
 
 @given(
