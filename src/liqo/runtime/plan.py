@@ -135,7 +135,7 @@ def is_applied(wanted: Wire, seen: Wire, manager: str, subresource: str = "") ->
     fewer, with equal values. Errs on the side of False, which costs a request that changes nothing.
 
     An empty list that is not among the owned fields is taken for an associative one, of which an apply
-    leaves no trace.
+    leaves no trace; a manager that owns nothing has no entry.
     """
     uid = wanted["metadata"].get("uid")
     if uid and uid != seen["metadata"].get("uid"):
@@ -151,7 +151,7 @@ def is_applied(wanted: Wire, seen: Wire, manager: str, subresource: str = "") ->
             fields = entry.get("fieldsV1") or {}
             break
     else:
-        return False
+        fields = {}
     if subresource:  # the API server ignores the rest
         part = {k: v for k, v in wanted.items() if k == subresource}
         return _equal_map(part, seen, fields)
@@ -176,11 +176,17 @@ def _equal(wanted: object, seen: object, owned: Wire) -> bool:
 def _equal_map(wanted: Wire, seen: Wire, owned: Wire) -> bool:
     """Compare a map or struct by the fields that are owned."""
     names = {k[2:] for k in owned if k.startswith("f:")}
-    said = {k for k, v in wanted.items() if k in names or v != []}
-    if names != said:
+    if names != {k for k, v in wanted.items() if k in names or not _is_traceless(v)}:
         return False
     # Owned but not there is a zero value that the API server leaves out (Go's omitempty).
     return all(_equal(wanted[k], seen[k], owned[f"f:{k}"]) if k in seen else not wanted[k] for k in names)
+
+
+def _is_traceless(wanted: object) -> bool:
+    """Return whether applying this leaves nothing owned: an empty list, and a struct of nothing else."""
+    if isinstance(wanted, dict):
+        return bool(wanted) and all(_is_traceless(v) for v in wanted.values())
+    return wanted == []
 
 
 def _equal_list(wanted: list[object], seen: list[object], owned: Wire) -> bool:
