@@ -1,0 +1,226 @@
+"""Tries to get past Liqo's rights and fences on a real API server.
+
+Each attack has its negative control: with the one fence left out it succeeds, so that the fence is what stops
+it.
+"""
+
+from functools import partial
+
+import pytest
+
+from liqo.adapters.kube import HttpCluster
+from liqo.adapters.transport import Request
+from liqo.api.kinds import (
+    ADVERTISEMENT,
+    CONFIG_MAP,
+    FEDERATION_REQUEST,
+    NAMESPACE_MAP,
+    SECRET,
+    SERVICE_ACCOUNT,
+)
+from liqo.api.meta import Key, Wire
+from liqo.api.names import WELL_KNOWN_CONFIG_MAP, peer_account
+from liqo.api.rights import EDIT, forge_object, forge_peer_rights, forge_tenant_rights
+from liqo.errors import Forbidden, Invalid
+from liqo.runtime.ports import Selection
+from rights_lab import (
+    ID,
+    NS,
+    OTHER,
+    TENANT,
+    Bench,
+    Call,
+    allowed,
+    clear,
+    eventually,
+    forge_token_request,
+    grant,
+    rules,
+    stopped_by,
+)
+
+pytestmark = pytest.mark.lab
+
+
+def forge_request(name: str, **metadata: object) -> Wire:
+    spec = {
+        "protocol": 1,
+        "clusterID": ID,
+        "clusterName": "rome",
+        "namespace": "liqo",
+        "keys": {"keys": []},
+        "kubeConfig": "sealed",
+        "proof": "proof",
+    }
+    return {
+        "apiVersion": FEDERATION_REQUEST.api_version,
+        "kind": FEDERATION_REQUEST.kind,
+        "metadata": {"name": name, "namespace": NS, **metadata},
+        "spec": spec,
+    }
+
+
+def forge_advertisement(cluster_id: str, **metadata: object) -> Wire:
+    spec = {
+        "protocol": 1,
+        "clusterID": cluster_id,
+        "clusterName": "milan",
+        "phase": "Offered",
+        "answers": "a",
+    }
+    return {"metadata": {"name": cluster_id, "namespace": NS, **metadata}, "spec": spec}
+
+
+# Strangers.
+
+
+async def test_a_stranger_may_create_a_request_and_get_one_config_map_and_nothing_else(bench: Bench) -> None:
+    user = {"user": "system:anonymous", "groups": ["system:unauthenticated"]}
+    request = (FEDERATION_REQUEST.resource, "create")
+    assert await allowed(bench, user, NS) == {request}
+    assert await allowed(bench, user, NS, WELL_KNOWN_CONFIG_MAP) == {request, ("configmaps", "get")}
+    assert await allowed(bench, user, "") == set()
+
+
+async def test_a_stranger_asks_and_cannot_look_at_what_came_of_it(bench: Bench) -> None:
+    stranger, name = bench.stranger(), f"{ID}-strange"
+    key = Key(NS, name)
+    await bench.admin.delete(FEDERATION_REQUEST, key)
+    await stranger.create(FEDERATION_REQUEST, forge_request(name))
+    attempts: list[Call] = [
+        partial(stranger.get, FEDERATION_REQUEST, key),
+        partial(stranger.list, Selection(FEDERATION_REQUEST, namespace=NS)),
+        partial(stranger.patch, FEDERATION_REQUEST, key, {"metadata": {"labels": {"a": "b"}}}),
+        partial(stranger.apply, FEDERATION_REQUEST, forge_request(f"{ID}-new"), manager="test"),
+        partial(stranger.delete, FEDERATION_REQUEST, key),
+        partial(stranger.get, SECRET, Key(NS, "cluster-identity")),
+        partial(stranger.get, CONFIG_MAP, Key(NS, "trusted-ca-certificates")),
+    ]
+    for attempt in attempts:
+        with pytest.raises(Forbidden):
+            await attempt()
+    await bench.admin.get(FEDERATION_REQUEST, key)
+
+
+async def test_everybody_reads_the_well_known_document(bench: Bench) -> None:
+    document = forge_object(CONFIG_MAP, WELL_KNOWN_CONFIG_MAP, NS, data={"document": "signed"})
+    await bench.admin.apply(CONFIG_MAP, document, manager="test")
+    await bench.admin.apply(SERVICE_ACCOUNT, forge_object(SERVICE_ACCOUNT, "nobody", NS), manager="test")
+    for client in (bench.stranger(), await bench.account(NS, "nobody")):
+        found = await client.get(CONFIG_MAP, Key(NS, WELL_KNOWN_CONFIG_MAP))
+        assert found["data"] == {"document": "signed"}
+
+
+@pytest.mark.parametrize(
+    "metadata",
+    [
+        {"finalizers": ["example.com/hang"]},
+        {"labels": {"a": "b"}},
+        {"annotations": {"a": "b" * 1000}},
+        {"ownerReferences": [{"apiVersion": "v1", "kind": "Pod", "name": "gone", "uid": "1"}]},
+    ],
+    ids=lambda m: next(iter(m)),
+)
+async def test_a_stranger_sets_no_metadata(bench: Bench, metadata: Wire) -> None:
+    stranger, name = bench.stranger(), f"{ID}-metadata"
+
+    async def attack() -> None:
+        await clear(bench.admin, FEDERATION_REQUEST, Key(NS, name))
+        await stranger.create(FEDERATION_REQUEST, forge_request(name, **metadata))
+
+    await stopped_by(bench, "liqo-requests", attack, Invalid)
+
+
+async def test_a_stranger_makes_no_dry_run(bench: Bench) -> None:
+    path, body = FEDERATION_REQUEST.path(NS), forge_request(f"{ID}-dry")
+    dry = Request("create", "raw", "POST", path, "dryRun=All", body)
+    attack = partial(bench.stranger()._transport.send, dry)
+    await stopped_by(bench, "liqo-requests", attack, Invalid)
+
+
+# Peers and tenants.
+
+
+async def test_a_peer_has_six_verbs_on_its_own_name_and_nothing_else(
+    bench: Bench, controller: HttpCluster
+) -> None:
+    await grant(controller, forge_peer_rights(NS, ID))
+    await bench.admin.apply(SERVICE_ACCOUNT, forge_object(SERVICE_ACCOUNT, "nobody", NS), manager="test")
+    peer, nobody = await bench.account(NS, peer_account(ID)), await bench.account(NS, "nobody")
+    own = f'{{"apiGroups": ["{ADVERTISEMENT.group}"], "resourceNames": ["{ID}"], ' + (
+        f'"resources": ["{ADVERTISEMENT.plural}"], "verbs": {list(EDIT)}}}'.replace("'", '"')
+    )
+    assert await rules(peer, NS) - await rules(nobody, NS) == {own}
+    assert await rules(peer, "kube-system") == await rules(nobody, "kube-system")
+
+
+async def test_a_peer_writes_its_own_advertisement_only(bench: Bench, controller: HttpCluster) -> None:
+    await grant(controller, forge_peer_rights(NS, ID))
+    peer = await bench.account(NS, peer_account(ID))
+    own, key = forge_advertisement(ID), Key(NS, ID)
+    await eventually(partial(peer.apply, ADVERTISEMENT, own, manager="liqo-incoming"))
+    await peer.get(ADVERTISEMENT, key)
+    await peer.list(Selection(ADVERTISEMENT, namespace=NS, name=ID))
+    attempts: list[Call] = [
+        partial(peer.apply, ADVERTISEMENT, forge_advertisement(OTHER), manager="liqo-incoming"),
+        partial(peer.create, ADVERTISEMENT, forge_advertisement(OTHER)),
+        partial(peer.list, Selection(ADVERTISEMENT, namespace=NS)),
+        partial(peer.patch, ADVERTISEMENT, key, {"status": {"phase": "Accepted"}}, subresource="status"),
+        partial(peer.post, f"{SERVICE_ACCOUNT.path(NS, peer_account(ID))}/token", forge_token_request(600)),
+        partial(peer.get, SECRET, Key(NS, "cluster-identity")),
+    ]
+    for attempt in attempts:
+        with pytest.raises(Forbidden):
+            await attempt()
+    with pytest.raises(Invalid):
+        await peer.patch(ADVERTISEMENT, key, {"spec": {"clusterID": OTHER}})
+    await peer.delete(ADVERTISEMENT, key)
+
+
+async def test_a_peer_sets_no_metadata_and_keeps_what_home_set(bench: Bench, controller: HttpCluster) -> None:
+    await grant(controller, forge_peer_rights(NS, ID))
+    peer, key = await bench.account(NS, peer_account(ID)), Key(NS, ID)
+    hang = forge_advertisement(ID, finalizers=["example.com/hang"])
+
+    async def attack() -> None:
+        await clear(bench.admin, ADVERTISEMENT, key)
+        await peer.apply(ADVERTISEMENT, hang, manager="liqo-incoming")
+
+    await stopped_by(bench, "liqo-peers", attack, Invalid)
+    labelled = forge_advertisement(ID, labels={"team": "edge"})
+    await bench.admin.apply(ADVERTISEMENT, labelled, manager="test")
+    await peer.apply(ADVERTISEMENT, forge_advertisement(ID), manager="liqo-incoming")
+    with pytest.raises(Invalid):
+        await peer.patch(ADVERTISEMENT, key, {"metadata": {"labels": {"team": None}}})
+    await peer.delete(ADVERTISEMENT, key)
+
+
+async def test_a_tenant_has_its_own_namespace_and_requests_and_nothing_else(
+    bench: Bench, controller: HttpCluster
+) -> None:
+    await grant(controller, forge_tenant_rights(NS, ID, [f"{ID}-own"]))
+    await controller.apply(SERVICE_ACCOUNT, forge_object(SERVICE_ACCOUNT, "nobody", TENANT), manager="test")
+    home, nobody = await bench.account(TENANT, "home"), await bench.account(TENANT, "nobody")
+    here = await rules(home, TENANT) - await rules(nobody, TENANT)
+    there = await rules(home, NS) - await rules(nobody, NS)
+    assert [NAMESPACE_MAP.plural in rule for rule in here] == [True]
+    assert len(there) == 2
+    assert all(FEDERATION_REQUEST.plural in rule for rule in there)
+    assert await rules(home, "kube-system") == await rules(nobody, "kube-system")
+
+
+@pytest.mark.parametrize(
+    "metadata", [{"name": ID, "finalizers": ["example.com/hang"]}, {"name": OTHER}], ids=["hang", "second"]
+)
+async def test_a_tenant_has_one_namespace_map_that_hangs_nothing(
+    bench: Bench, controller: HttpCluster, metadata: Wire
+) -> None:
+    await grant(controller, forge_tenant_rights(NS, ID, []))
+    home = await bench.account(TENANT, "home")
+    body = {"metadata": {**metadata, "namespace": TENANT}, "spec": {"namespaces": ["x"]}}
+
+    async def attack() -> None:
+        await clear(bench.admin, NAMESPACE_MAP, Key(TENANT, metadata["name"]))
+        await home.apply(NAMESPACE_MAP, body, manager="test")
+
+    await stopped_by(bench, "liqo-tenants", attack, Invalid)
