@@ -69,6 +69,7 @@ def parse_jws(text: str, *, typ: str, max_length: int, what: str) -> Unverified:
         raise Malformed(f"{what} is no compact JWS")
     header = parse_header(parts[0], what, algorithms={"alg": ALGORITHM}, typ=typ, names=_HEADER)
     claims = parse_object(parse_base64url(parts[1], f"{what}'s payload"), f"{what}'s payload")
+    parse_base64url(parts[2], f"{what}'s signature")
     return Unverified(text=text, kid=header["kid"], claims=claims)
 
 

@@ -5,7 +5,7 @@ from typing import Annotated, Any, Literal, Self
 
 from cryptography.hazmat.primitives.asymmetric.x25519 import X25519PrivateKey, X25519PublicKey
 from joserfc.jwk import OKPKey
-from pydantic import Field, model_validator
+from pydantic import ConfigDict, Field, model_validator
 
 from liqo.api.meta import Wire
 from liqo.api.model import Model
@@ -45,6 +45,8 @@ def agrees(jwk: Mapping[str, Any]) -> bool:
 class PublicKey(Model):
     """One public key; a private one in its place is refused."""
 
+    model_config = ConfigDict(hide_input_in_errors=True)
+
     kty: Literal["OKP"]
     crv: Literal["Ed25519", "X25519"]
     x: Annotated[str, Field(max_length=43)]
@@ -75,6 +77,8 @@ class PublicKey(Model):
 
 class Keys(Model):
     """The public keys of a cluster: one Ed25519 to sign, and the X25519 ones to seal to, newest first."""
+
+    model_config = ConfigDict(hide_input_in_errors=True)
 
     keys: Annotated[tuple[PublicKey, ...], Field(min_length=2, max_length=1 + SEALING_MAX)]
 

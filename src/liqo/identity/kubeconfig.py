@@ -3,8 +3,8 @@
 Client libraries run programs named in a kubeconfig and send files of ours away, so none ever loads this one.
 It is JSON with exactly four keys, each of them parsed and bounded here. Sealing (RFC 7516) hides it from
 everybody but the recipient. It does not say who sealed it; that is for the signed request, or for the rights
-on the object that carries it. `iss` and `aud` in the header, which the seal covers, keep it from being passed on
-in another cluster's name.
+on the object that carries it. `iss` and `aud` in the header, which the seal covers, keep it from being passed
+on in another cluster's name.
 """
 
 import base64

@@ -3,6 +3,7 @@
 import base64
 import hashlib
 import re
+import ssl
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from ipaddress import IPv4Address, IPv4Network, IPv6Address, IPv6Network, ip_address, ip_network
@@ -185,7 +186,13 @@ def parse_bundle(pem: str) -> tuple[x509.Certificate, ...]:
         raise Malformed("there is something else than certificates among them")
     if not 1 <= len(blocks) <= CERTIFICATES_MAX:
         raise Malformed(f"there are {len(blocks)} certificates, not 1 to {CERTIFICATES_MAX}")
-    return tuple(map(_parse_certificate, blocks))
+    certificates = tuple(map(_parse_certificate, blocks))
+    try:
+        # Two parsers differ in what they take: what is accepted here, no TLS connection may choke on later.
+        ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT).load_verify_locations(cadata=pem)
+    except (ssl.SSLError, ValueError):
+        raise Malformed("one of the certificates cannot be read") from None
+    return certificates
 
 
 def _parse_certificate(body: str) -> x509.Certificate:
@@ -199,7 +206,7 @@ def _parse_certificate(body: str) -> x509.Certificate:
         if len(der) > CERTIFICATE_MAX:
             raise Malformed(f"a certificate is longer than {CERTIFICATE_MAX} bytes")
         return x509.load_der_x509_certificate(der)
-    except ValueError:
+    except (ValueError, x509.InvalidVersion):
         raise Malformed("one of the certificates cannot be read") from None
 
 
