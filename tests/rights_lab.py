@@ -27,7 +27,7 @@ from liqo.api.rights import Objects, forge_account_subject, forge_object, forge_
 from liqo.errors import Absent, Fault, Forbidden
 from liqo.install.manifests import Install, forge_manifests
 from liqo.install.policies import forge_policies
-from liqo.install.rights import EVENTS_NAMESPACE, LEASES_NAMESPACE, PUBLIC_NAMESPACE
+from liqo.install.rights import LEASES_NAMESPACE, PUBLIC_NAMESPACE
 from liqo.install.webhook import Url
 
 NS = "liqo"
@@ -37,7 +37,7 @@ TENANT = tenant_namespace(ID)
 TRY_FOR = timedelta(seconds=15)
 PAUSE = timedelta(milliseconds=50)
 VERBS = ("get", "list", "watch", "create", "update", "patch", "delete", "deletecollection")
-OTHERS = (EVENTS_NAMESPACE, LEASES_NAMESPACE, PUBLIC_NAMESPACE, "kube-system")
+OTHERS = (LEASES_NAMESPACE, PUBLIC_NAMESPACE, "kube-system")
 
 Found = TypeVar("Found")
 Call = Callable[[], Awaitable[object]]

@@ -13,11 +13,11 @@ SELECTOR = {"app.kubernetes.io/name": CONTROLLER}
 
 
 def forge_deployment(ns: str, image: str) -> Objects:
-    """Return the Deployment, the Service that the webhook is called through, and the one for metrics."""
+    """Return the Deployment, the Service that the webhook is called through, and that for metrics."""
     spec: Wire = {
         "replicas": 1,
         "selector": {"matchLabels": SELECTOR},
-        "template": {"metadata": {"labels": SELECTOR}, "spec": _pod(image)},
+        "template": {"metadata": {"labels": SELECTOR}, "spec": _pod(ns, image)},
     }
     return [
         (SERVICE, _service(ns, WEBHOOK_SERVICE, "webhook", WEBHOOK_PORT)),
@@ -26,7 +26,7 @@ def forge_deployment(ns: str, image: str) -> Objects:
     ]
 
 
-def _pod(image: str) -> Wire:
+def _pod(ns: str, image: str) -> Wire:
     return {
         "serviceAccountName": CONTROLLER,
         "terminationGracePeriodSeconds": 10,
@@ -40,11 +40,8 @@ def _pod(image: str) -> Wire:
             {
                 "name": "controller",
                 "image": image,
-                "command": ["liqo", "controller"],
-                "env": [
-                    _from_field("POD_NAME", "metadata.name"),
-                    _from_field("POD_NAMESPACE", "metadata.namespace"),
-                ],
+                "command": ["liqo", "controller", "--namespace", ns],
+                "env": [{"name": "POD_NAME", "valueFrom": {"fieldRef": {"fieldPath": "metadata.name"}}}],
                 "ports": [
                     {"name": "webhook", "containerPort": WEBHOOK_PORT},
                     {"name": "health", "containerPort": HEALTH_PORT},
@@ -67,10 +64,6 @@ def _pod(image: str) -> Wire:
 
 def _probe(path: str, period: int) -> Wire:
     return {"httpGet": {"path": path, "port": "health"}, "periodSeconds": period}
-
-
-def _from_field(name: str, path: str) -> Wire:
-    return {"name": name, "valueFrom": {"fieldRef": {"fieldPath": path}}}
 
 
 def _service(ns: str, name: str, port_name: str, port: int) -> Wire:

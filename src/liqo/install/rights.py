@@ -51,12 +51,10 @@ from liqo.api.rights import (
 
 UNAUTHENTICATED = "system:unauthenticated"
 AUTHENTICATED = "system:authenticated"
-EVENTS_NAMESPACE = "default"  # where Events about cluster-scoped objects live
 LEASES_NAMESPACE = "kube-node-lease"
 PUBLIC_NAMESPACE = "kube-public"
 CLUSTER_INFO = "cluster-info"  # kubeadm's; how those who join reach the API server
 
-_NEW_EVENT = Kind("events.k8s.io", "v1", "Event", "events")
 _ACCESS_REVIEW = Kind(
     "authorization.k8s.io", "v1", "SubjectAccessReview", "subjectaccessreviews", namespaced=False
 )
@@ -73,7 +71,6 @@ def forge_rights(ns: str) -> Objects:
         *_cluster_wide(ns),
         *_bound(ns, ns, CONTROLLER, controller_rules()),
         *_bound(ns, LEASES_NAMESPACE, f"{CONTROLLER}-leases", lease_rules()),
-        *_bound(ns, EVENTS_NAMESPACE, f"{CONTROLLER}-events", event_rules()),
         *_bound(ns, PUBLIC_NAMESPACE, f"{CONTROLLER}-cluster-info", cluster_info_rules()),
     ]
 
@@ -147,13 +144,8 @@ def controller_rules() -> list[Wire]:
         forge_rule(ROLE_BINDING, EDIT),  # likewise
         forge_rule(LEASE, ["create"]),
         forge_rule(LEASE, ["get", "patch", "update"], names=[CONTROLLER]),
-        *event_rules(),
+        forge_rule(EVENT, ["create", "patch"]),
     ]
-
-
-def event_rules() -> list[Wire]:
-    """Return the right to tell people what happened, in the old and the new group of Events."""
-    return [forge_rule(kind, ["create", "patch"]) for kind in (EVENT, _NEW_EVENT)]
 
 
 def lease_rules() -> list[Wire]:
