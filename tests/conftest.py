@@ -1,0 +1,36 @@
+"""What all tests share: no task may be left behind, and hypothesis draws the same examples everywhere."""
+
+import asyncio
+import os
+from collections.abc import AsyncIterator
+from importlib.util import find_spec
+from inspect import iscoroutinefunction
+
+import pytest
+from hypothesis import settings
+
+settings.register_profile("ci", derandomize=True, deadline=None)
+settings.register_profile("explore", max_examples=1_000, deadline=None)
+settings.load_profile(os.environ.get("HYPOTHESIS_PROFILE", "ci"))
+
+pytest_plugins = ["liqo.lab.pytest_plugin"] if find_spec("liqo.lab.pytest_plugin") else []
+
+
+@pytest.fixture(autouse=True)
+def no_task_is_left_behind(request: pytest.FixtureRequest) -> None:
+    """Fail a test that leaves a task running: it would have outlived what it worked on."""
+    if iscoroutinefunction(getattr(request, "function", None)):
+        request.getfixturevalue("all_tasks_end")
+
+
+@pytest.fixture
+async def all_tasks_end() -> AsyncIterator[None]:
+    before = asyncio.all_tasks()
+    yield
+    left = asyncio.all_tasks() - before
+    for _ in range(10):  # a cancelled task may need a turn to end
+        left = {task for task in left if not task.done() and task is not asyncio.current_task()}
+        if not left:
+            return
+        await asyncio.sleep(0)  # noqa: TID251  a turn of the loop, no time
+    raise AssertionError(f"left running: {left}")
