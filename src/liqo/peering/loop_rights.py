@@ -1,25 +1,33 @@
 """Rights given to another cluster, and taken away again."""
 
+import asyncio
 from collections.abc import Awaitable, Callable, Sequence
 from datetime import datetime, timedelta
 from functools import partial
 
-from liqo.api.kinds import ROLE_BINDING
+from liqo.api.kinds import NAMESPACE, ROLE_BINDING
 from liqo.api.meta import Key, Kind, Wire, parse_time
 from liqo.errors import Forbidden, Unavailable
 from liqo.peering.tokens import LIFETIME, forge_access_review, forge_token_request
 from liqo.runtime.ports import Clock, Cluster
 
 SETTLE = timedelta(seconds=2)  # authorizers follow a binding within some 100 ms
-POLL = timedelta(milliseconds=20)
+POLL = timedelta(milliseconds=10)
 
 
-async def grant(
-    cluster: Cluster, objects: Sequence[tuple[Kind, Wire]], *, manager: str, clock: Clock
-) -> None:
-    """Apply objects in order; a right that was granted just before may take a moment to be in force."""
-    for kind, obj in objects:
-        await settled(partial(cluster.apply, kind, obj, manager=manager), clock)
+async def grant(cluster: Cluster, objects: Sequence[tuple[Kind, Wire]], *, manager: str, clock: Clock) -> None:
+    """Apply objects, namespaces first and the rest at once.
+
+    Some need a right that another of them grants; they are tried again until it is in force.
+    """
+    for wave in (True, False):
+        await asyncio.gather(
+            *(
+                settled(partial(cluster.apply, kind, obj, manager=manager), clock)
+                for kind, obj in objects
+                if (kind is NAMESPACE) is wave
+            )
+        )
 
 
 async def issue_token(cluster: Cluster, namespace: str, account: str, clock: Clock) -> tuple[str, datetime]:
