@@ -7,7 +7,7 @@ from functools import partial
 
 from liqo.api.kinds import NAMESPACE, ROLE_BINDING
 from liqo.api.meta import Key, Kind, Wire, parse_time
-from liqo.errors import Forbidden, Unavailable
+from liqo.errors import Absent, Forbidden, Unavailable
 from liqo.peering.tokens import LIFETIME, forge_access_review, forge_token_request
 from liqo.runtime.ports import Clock, Cluster
 
@@ -81,7 +81,7 @@ async def settled(call: Callable[[], Awaitable[Wire]], clock: Clock) -> Wire:
     while True:
         try:
             return await call()
-        except Forbidden:
+        except (Absent, Forbidden):  # a binding is refused while its role is not there
             if clock.now() >= end:
                 raise
             await clock.sleep(POLL)
