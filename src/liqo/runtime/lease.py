@@ -33,7 +33,7 @@ DURATION = timedelta(seconds=15)
 RENEW_WITHIN = timedelta(seconds=10)
 RENEW_EVERY = timedelta(seconds=4)
 RETRY = timedelta(seconds=2)
-LOOKS = 4  # at an unchanged Lease, before it may be taken from another
+LOOKS = 7  # at an unchanged Lease, before it may be taken from another: 6 RETRYs, more than RENEW_WITHIN
 
 
 class Role(Enum):
