@@ -261,7 +261,10 @@ class _Plugin:
         A certificate that changed is taken up by a restart only.
         """
         before = self._token
-        self._token, _ = await asyncio.to_thread(self._run)
+        try:
+            self._token, _ = await asyncio.to_thread(self._run)
+        except Invalid:
+            return False
         return self._token != before
 
     def _run(self) -> tuple[str, tuple[str, str] | None]:
@@ -275,8 +278,10 @@ class _Plugin:
             )
         except ConfigException as exc:
             raise Invalid(f"kubeconfig {self._path}: its exec or auth-provider gave no credentials") from exc
-        token = found.get_api_key_with_prefix("authorization") or ""
+        token = found.get_api_key_with_prefix("BearerToken", "authorization") or ""
         certificate = None
         if found.cert_file and found.key_file:
             certificate = Path(found.cert_file).read_text(), Path(found.key_file).read_text()
+        if not token and certificate is None:  # the package only logs why
+            raise Invalid(f"kubeconfig {self._path}: its exec or auth-provider gave no credentials")
         return str(token).removeprefix("Bearer "), certificate

@@ -47,8 +47,7 @@ class _Series:
     first: datetime
     last: datetime
     count: int
-    about: Wire
-    kind: Kind
+    reference: Wire  # to the object
     warning: bool
     written: bool = False
     same: _Same = field(kw_only=True)
@@ -56,20 +55,11 @@ class _Series:
 
 def forge_event(series: _Series, component: str, instance: str) -> Wire:
     """Return the Event object of a series."""
-    about = series.about
-    metadata = about.get("metadata", {})
     return {
         "apiVersion": EVENT.api_version,
         "kind": EVENT.kind,
         "metadata": {"namespace": series.key.namespace, "name": series.key.name},
-        "involvedObject": {
-            "apiVersion": series.kind.api_version,
-            "kind": series.kind.kind,
-            "namespace": series.key.namespace,
-            "name": metadata.get("name", ""),
-            "uid": metadata.get("uid", ""),
-            "resourceVersion": metadata.get("resourceVersion", ""),
-        },
+        "involvedObject": series.reference,
         "reason": series.same.reason,
         "message": series.same.message,
         "type": "Warning" if series.warning else "Normal",
@@ -131,7 +121,15 @@ class EventWriter:
         else:
             mark = sha256(f"{same}{self._instance}{now}".encode()).hexdigest()[:16]
             key = Key(namespace, f"{name[:NAME_CHARS].rstrip('.-')}.{mark}")
-            series = _Series(key, now, now, 1, about, kind, warning, same=same)
+            reference = {
+                "apiVersion": kind.api_version,
+                "kind": kind.kind,
+                "namespace": namespace,
+                "name": name,
+                "uid": same.uid,
+                "resourceVersion": meta.get("resourceVersion", ""),
+            }
+            series = _Series(key, now, now, 1, reference, warning, same=same)
             self._known[same] = series
             self._known.move_to_end(same)
             if len(self._known) > MAX_KNOWN:
