@@ -56,6 +56,12 @@ def ed25519(identity: Identity, message: bytes) -> bytes:
     return key.sign(message)  # type: ignore[union-attr]  # an identity signs with Ed25519
 
 
+json_values = st.recursive(
+    st.none() | st.booleans() | st.integers(-(2**53), 2**53) | st.text(max_size=20),
+    lambda inner: st.lists(inner, max_size=3) | st.dictionaries(st.text(max_size=8), inner, max_size=3),
+    max_leaves=8,
+)
+
 # A few are enough, and making one takes longer than anything that is tested with it.
 _IDENTITIES = [new_identity() for _ in range(4)]
 _IDENTITIES.append(rotate_sealing(_IDENTITIES[0]))

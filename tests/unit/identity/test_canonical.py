@@ -7,20 +7,15 @@ from hypothesis import strategies as st
 
 from liqo.errors import Malformed
 from liqo.identity.canonical import canonical, format_base64url, parse_base64url, parse_object, sha256
-
-JSON = st.recursive(
-    st.none() | st.booleans() | st.integers(-(2**53), 2**53) | st.text(),
-    lambda inner: st.lists(inner, max_size=4) | st.dictionaries(st.text(), inner, max_size=4),
-    max_leaves=12,
-)
+from strategies import json_values
 
 
-@given(JSON)
+@given(json_values)
 def test_canonical_json_is_json(value: Any) -> None:
     assert json.loads(canonical(value)) == value
 
 
-@given(st.dictionaries(st.text(), JSON, max_size=6))
+@given(st.dictionaries(st.text(), json_values, max_size=6))
 def test_the_order_of_keys_makes_no_difference(value: dict[str, Any]) -> None:
     assert canonical(dict(reversed(value.items()))) == canonical(value)
 

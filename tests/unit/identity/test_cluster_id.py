@@ -7,7 +7,6 @@ from typing import Any
 import orjson
 import pytest
 from hypothesis import given
-from hypothesis import strategies as st
 
 from liqo.api.federation_request import Jwks
 from liqo.errors import Malformed
@@ -24,7 +23,7 @@ from liqo.identity.cluster_id import (
     rotate_sealing,
 )
 from liqo.identity.keys import Keys, thumbprint
-from strategies import cluster_ids, identities, legacy_ids
+from strategies import cluster_ids, identities, json_values, legacy_ids
 
 RFC_8037_A = {"kty": "OKP", "crv": "Ed25519", "x": "11qYAYKxCrfVS_7TyWQHOg7hcvPapiMlrwIaaPcHURo"}
 LOW_ORDER = [
@@ -221,9 +220,7 @@ def test_a_key_without_kid_and_with_members_of_a_later_version_is_taken() -> Non
     assert set(keys.signing) == {"kty", "crv", "x", "use", "kid"}
 
 
-@given(
-    st.recursive(st.none() | st.text() | st.integers(), lambda s: st.lists(s) | st.dictionaries(st.text(), s))
-)
+@given(json_values)
 def test_whatever_comes_as_a_key_set_is_refused_in_order(wire: Any) -> None:
     with pytest.raises(Malformed):
         Keys.parse(wire)

@@ -389,6 +389,12 @@ def test_what_would_be_too_long_for_the_schema_is_not_sealed() -> None:
         )
 
 
+def test_what_is_longer_than_the_schema_allows_is_not_opened() -> None:
+    ca = base64.b64encode(b"# comment\n" * 1_000 + certificate().encode()).decode()
+    with pytest.raises(Malformed, match=str(SEALED_MAX)):
+        opened(seal_by_hand(json.dumps(GOOD | {"certificate-authority-data": ca}).encode()))
+
+
 def test_a_usual_kubeconfig_is_far_from_its_bound() -> None:
     usual = Credentials(
         server="https://api.cluster.example:6443",
