@@ -10,7 +10,6 @@ import secrets
 from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
-from enum import StrEnum
 from typing import Annotated, Any
 
 from pydantic import Field
@@ -32,16 +31,6 @@ LEEWAY = timedelta(seconds=60)  # home signs in foreign's own time, so only the 
 JTI_BYTES = 10  # 16 characters of base32: nobody guesses a name, and id and jti fit into 63 characters
 SPEC_MAX = 20_480  # bytes of all fields but the proof; a sealed kubeconfig is at most 16,384 of them
 WHAT = "the proof"
-
-
-class ProofReason(StrEnum):
-    """Why a proof is refused, beside BadSignature, WrongClusterID and ClockSkew of `liqo.api.reasons`."""
-
-    PROOF_MISSING = "ProofMissing"  # the request is not signed
-    WRONG_AUDIENCE = "WrongAudience"  # the request is for another cluster
-    PROOF_EXPIRED = "ProofExpired"  # the request was signed too long ago
-    DIGEST_MISMATCH = "DigestMismatch"  # a field is not the one that was signed
-    NAME_MISMATCH = "NameMismatch"  # the object's name is not <clusterID>-<jti>
 
 
 class _Claims(Model):
@@ -121,11 +110,12 @@ def verify_proof(spec: Mapping[str, Any], now: datetime, *, audience: str, name:
 
     Raises:
         Malformed: the bytes are wrong.
-        NotTrusted: with a reason of ProofReason, or BadSignature, WrongClusterID or ClockSkew.
+        NotTrusted: with reason ProofMissing, BadSignature, WrongClusterID, WrongAudience, DigestMismatch,
+            NameMismatch, ProofExpired or ClockSkew.
     """
     text, cluster_id = spec.get("proof"), spec.get("clusterID")
     if not isinstance(text, str) or not text:
-        raise NotTrusted("the request is not signed", reason=ProofReason.PROOF_MISSING)
+        raise NotTrusted("the request is not signed", reason=Reason.PROOF_MISSING)
     if not isinstance(cluster_id, str):
         raise Malformed("the request does not say which cluster asks")
     legacy = check_id(cluster_id) is Form.LEGACY
@@ -139,11 +129,11 @@ def verify_proof(spec: Mapping[str, Any], now: datetime, *, audience: str, name:
             reason=Reason.WRONG_CLUSTER_ID,
         )
     if claims.aud != audience:
-        raise NotTrusted("the request is for another cluster", reason=ProofReason.WRONG_AUDIENCE)
+        raise NotTrusted("the request is for another cluster", reason=Reason.WRONG_AUDIENCE)
     if claims.digest != digest_spec(spec):
-        raise NotTrusted("a field is not the one that was signed", reason=ProofReason.DIGEST_MISMATCH)
+        raise NotTrusted("a field is not the one that was signed", reason=Reason.DIGEST_MISMATCH)
     if name != request_name(cluster_id, claims.jti):
-        raise NotTrusted("the name is not <clusterID>-<jti>", reason=ProofReason.NAME_MISMATCH)
+        raise NotTrusted("the name is not <clusterID>-<jti>", reason=Reason.NAME_MISMATCH)
     iat = datetime.fromtimestamp(claims.iat, UTC)
     _check_times(iat, datetime.fromtimestamp(claims.exp, UTC), now)
     return Proof(
@@ -167,5 +157,5 @@ def _check_times(iat: datetime, exp: datetime, now: datetime) -> None:
     if exp + LEEWAY < now:
         raise NotTrusted(
             f"the request ended at {format_time(exp)}, and here it is {format_time(now)}",
-            reason=ProofReason.PROOF_EXPIRED,
+            reason=Reason.PROOF_EXPIRED,
         )
