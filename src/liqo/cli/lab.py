@@ -1,0 +1,288 @@
+"""`liqo lab`: real clusters on this machine, without Docker."""
+
+import asyncio
+import os
+import re
+import sys
+from collections.abc import Sequence
+from enum import StrEnum
+from typing import Annotated
+
+import typer
+
+from liqo.cli.output import print_fault, print_json, print_table, stderr
+from liqo.errors import Fault, Invalid
+from liqo.lab.build import ensure_binaries
+from liqo.lab.lab import LIQO, Lab
+from liqo.lab.progress import OnConsole
+from liqo.lab.spec import NAMESPACE, ClusterSpec
+from liqo.lab.status import ClusterStatus, forge_status
+
+app = typer.Typer(
+    help="Real clusters on this machine, without Docker, each a host of its own on one LAN.",
+    no_args_is_help=True,
+    rich_markup_mode=None,
+)
+
+Name = Annotated[
+    str, typer.Argument(metavar="NAME", help="A cluster of the lab, as `liqo lab status` shows it.")
+]
+_UNITS = {"ms": 0.001, "s": 1.0, "m": 60.0, "h": 3600.0, "d": 86400.0}
+_SPAN = re.compile(r"([+-]?)((?:\d+(?:\.\d+)?(?:ms|s|m|h|d))+|0)")
+_PART = re.compile(r"(\d+(?:\.\d+)?)(ms|s|m|h|d)")
+
+
+class Output(StrEnum):
+    """How `status` prints."""
+
+    TABLE = "table"
+    JSON = "json"
+
+
+@app.command()
+def up(
+    names: Annotated[
+        list[str] | None, typer.Argument(metavar="[NAME]...", help="Clusters; rome and milan by default.")
+    ] = None,
+    nodes: Annotated[int | None, typer.Option(min=0, help="Fake nodes in each; 3 by default.")] = None,
+    liqo: Annotated[
+        bool | None, typer.Option("--liqo/--no-liqo", help="Install and run Liqo in them; the default.")
+    ] = None,
+    anonymous: Annotated[
+        bool | None,
+        typer.Option("--anonymous/--no-anonymous", help="Whether the API servers take anonymous requests."),
+    ] = None,
+    loopback: Annotated[
+        bool, typer.Option("--loopback", help="Loopback addresses instead of a LAN, for a new lab.")
+    ] = False,
+) -> None:
+    """Bring clusters up, all at once; what runs already is left alone.
+
+    The first time, the programs are built from source: 6 to 10 minutes.
+
+    Example: liqo lab up rome milan --nodes 5
+    """
+    with OnConsole() as progress:
+        lab = Lab(progress=progress)
+        done = lab.up(names or (), nodes=nodes, anonymous=anonymous, liqo=liqo, loopback=loopback)
+        wanted = [lab.cluster(name) for name in done.started]
+        todo = [spec for spec in wanted if spec.liqo and not lab.is_running(spec.name, LIQO)]
+        if todo:
+            progress.doing("installing Liqo")
+            asyncio.run(_install(todo))
+            for spec in todo:
+                lab.start(spec.name, LIQO)
+        for spec in wanted:
+            parts = [*done.started[spec.name], *([LIQO] if spec in todo else [])]
+            progress.say(_told(spec, parts, created=spec.name in done.created))
+
+
+@app.command()
+def down() -> None:
+    """End everything of the lab and delete its folder.
+
+    Also after any of it was killed: it goes by what runs, not by what was written down.
+
+    Example: liqo lab down
+    """
+    lab = Lab()
+    stderr.print(f"{lab.folder} is gone" if lab.down() else f"no lab in {lab.folder}", markup=False)
+
+
+@app.command()
+def status(
+    output: Annotated[Output, typer.Option("-o", "--output", help="How to print.")] = Output.TABLE,
+) -> None:
+    """Show the clusters, and what of them does not run.
+
+    Example: liqo lab status -o json
+    """
+    lab = Lab()
+    clusters = lab.status()
+    if output is Output.JSON:
+        print_json(forge_status(clusters))
+        return
+    rows = [(c.name, c.api_url, c.cluster_id or "-", _state(c)) for c in clusters]
+    print_table(("NAME", "API", "CLUSTER ID", "STATE"), rows, empty=f"no lab in {lab.folder}; liqo lab up")
+
+
+@app.command()
+def kubeconfig(
+    name: Name,
+    path: Annotated[bool, typer.Option("--path", help="Print the path of the file instead.")] = False,
+) -> None:
+    """Print an administrator's kubeconfig that works in any shell of this machine.
+
+    Its default namespace is liqo.
+
+    Example: export KUBECONFIG=$(liqo lab kubeconfig rome --path)
+    """
+    file = Lab().cluster(name).kubeconfig
+    typer.echo(str(file) if path else file.read_text(), nl=path)
+
+
+@app.command("exec", context_settings={"ignore_unknown_options": True, "allow_interspersed_args": False})
+def execute(
+    name: Name,
+    command: Annotated[list[str], typer.Argument(metavar="-- CMD...", help="The program and its arguments.")],
+) -> None:
+    """Run a program as on a host of that cluster: its network, its KUBECONFIG, the matching kubectl.
+
+    Example: liqo lab exec rome -- kubectl get nodes
+    """
+    run = Lab().command(name, command[1:] if command[:1] == ["--"] else command)
+    try:
+        os.execvpe(run.argv[0], run.argv, run.env)  # noqa: S606  it is what the user asked for
+    except FileNotFoundError:
+        raise Invalid(f"no program {run.argv[0]!r}", hint="check its name, or give its path") from None
+
+
+@app.command()
+def logs(
+    name: Name,
+    component: Annotated[str, typer.Argument(help="As `liqo lab status -o json` shows it, or `relay`.")],
+    follow: Annotated[bool, typer.Option("-f", "--follow", help="Go on as it grows.")] = False,
+) -> None:
+    """Print the log of a component.
+
+    Example: liqo lab logs rome liqo -f
+    """
+    file = Lab().log(name, component)
+    if not file.exists():
+        raise Invalid(f"{component} of {name} has no log yet", hint=f"liqo lab start {name} {component}")
+    if follow:
+        os.execvp("tail", ["tail", "-n", "+1", "-F", str(file)])  # noqa: S606, S607
+    typer.echo(file.read_text(errors="replace"), nl=False)
+
+
+@app.command()
+def stop(name: Name, component: Annotated[str | None, typer.Argument(help="Only this one.")] = None) -> None:
+    """Stop a cluster, or one component of it; its network and data stay.
+
+    Example: liqo lab stop milan kube-apiserver
+    """
+    stopped = Lab().stop(name, component)
+    stderr.print(f"{name}: stopped {', '.join(stopped)}" if stopped else f"{name}: nothing ran", markup=False)
+
+
+@app.command()
+def start(name: Name, component: Annotated[str | None, typer.Argument(help="Only this one.")] = None) -> None:
+    """Start a cluster again, or one component of it.
+
+    Example: liqo lab start milan
+    """
+    with OnConsole() as progress:
+        started = Lab(progress=progress).start(name, component)
+        progress.say(
+            f"{name}: started {', '.join(started)}" if started else f"{name}: all of it runs already"
+        )
+
+
+@app.command()
+def partition(name: Name, other: Name) -> None:
+    """Cut two clusters off from each other: nothing passes between them, and nobody is told.
+
+    Example: liqo lab partition rome milan
+    """
+    Lab().partition(name, other)
+    stderr.print(f"{name} and {other} cannot reach each other; liqo lab heal {name} {other}", markup=False)
+
+
+@app.command()
+def heal(name: Name, other: Name) -> None:
+    """End a partition.
+
+    Example: liqo lab heal rome milan
+    """
+    Lab().heal(name, other)
+    stderr.print(f"{name} and {other} reach each other", markup=False)
+
+
+@app.command(context_settings={"ignore_unknown_options": True})
+def skew(
+    name: Name,
+    duration: Annotated[
+        str, typer.Argument(metavar="±DURATION", help="Such as +5m, -90s, 1h30m; 0 ends it.")
+    ],
+) -> None:
+    """Set the clock of a cluster's Liqo ahead or back, and start it again with that.
+
+    Example: liqo lab skew milan +10m
+    """
+    seconds = parse_span(duration)
+    again = Lab().skew(name, seconds)
+    what = "started again" if again else "not running; it will have that when it starts"
+    stderr.print(f"the clock of {name}'s Liqo is {seconds:+g} s ahead; Liqo is {what}", markup=False)
+
+
+@app.command()
+def build() -> None:
+    """Build the lab's programs now, and say where they are.
+
+    Example: liqo lab build
+    """
+    with OnConsole() as progress:
+        folder = ensure_binaries(progress).folder
+    typer.echo(str(folder / "bin"))
+
+
+def parse_span(text: str) -> float:
+    """Return a signed duration in seconds.
+
+    Raises:
+        Invalid: it is none.
+    """
+    match = _SPAN.fullmatch(text)
+    if match is None:
+        raise Invalid(f"{text!r} is no duration", hint="such as +5m, -90s, 1h30m, or 0")
+    seconds = sum(float(number) * _UNITS[unit] for number, unit in _PART.findall(match[2]))
+    return -seconds if match[1] == "-" and seconds else seconds
+
+
+async def _install(specs: Sequence[ClusterSpec]) -> None:
+    """Install Liqo into clusters, all at once, and write its controllers' kubeconfigs."""
+    from liqo.app.setup import install_into_lab  # noqa: PLC0415  only --liqo needs it
+
+    await asyncio.gather(
+        *(
+            install_into_lab(
+                kubeconfig=spec.kubeconfig,
+                namespace=NAMESPACE,
+                controller_kubeconfig=spec.controller_kubeconfig,
+                host=spec.host,
+                cluster_name=spec.name,
+            )
+            for spec in specs
+        )
+    )
+    for spec in specs:
+        # It was installed from here; the controller runs there.
+        text = spec.controller_kubeconfig.read_text()
+        spec.controller_kubeconfig.write_text(text.replace(spec.people_url, spec.api_url))
+
+
+def _told(spec: ClusterSpec, started: Sequence[str], *, created: bool) -> str:
+    if created:
+        return f"{spec.name}: up at {spec.api_url}, {spec.nodes} nodes; kubeconfig {spec.kubeconfig}"
+    return f"{spec.name}: started {', '.join(started)}" if started else f"{spec.name}: all of it runs already"
+
+
+def _state(cluster: ClusterStatus) -> str:
+    missing = [component.name for component in cluster.components if component.pid is None]
+    waiting = [c.name for c in cluster.components if c.pid is not None and not c.ready]
+    words = [f"{', '.join(missing)} stopped"] if missing else []
+    words += [f"{', '.join(waiting)} not ready"] if waiting else []
+    return "; ".join(words) or "ready"
+
+
+def main() -> None:
+    """Run only this group: python -m liqo.cli.lab."""
+    try:
+        app(prog_name="liqo lab")
+    except Fault as fault:
+        print_fault(fault)
+        sys.exit(2 if isinstance(fault, Invalid) else 1)
+
+
+if __name__ == "__main__":
+    main()

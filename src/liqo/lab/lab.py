@@ -1,0 +1,435 @@
+"""The lab: clusters on this machine, their LAN, and what one does with them.
+
+lab = Lab(Path("my-lab"))
+lab.up(["rome", "milan"])
+lab.kubectl("rome", "get", "nodes")
+lab.down()
+"""
+
+import hashlib
+import os
+import subprocess
+from collections.abc import Mapping, Sequence
+from dataclasses import replace
+from pathlib import Path
+
+from liqo.errors import Invalid, Refused, Unavailable
+from liqo.lab import dns
+from liqo.lab.build import Binaries, ensure_binaries
+from liqo.lab.client import is_ready
+from liqo.lab.component import Component, liqo, plane
+from liqo.lab.folder import default_folder, locked, remove
+from liqo.lab.network import Network, free_subnet, missing_tools
+from liqo.lab.plane import Runner, in_parallel, read_cluster_id
+from liqo.lab.process import Running, end, find, marks, tail
+from liqo.lab.progress import Progress, Silent
+from liqo.lab.relaying import choose_ports, ensure_relay
+from liqo.lab.spec import LAN, NAMESPACE, PORTS, ClusterSpec, Mode, check_name, check_nodes
+from liqo.lab.state import State, read_state, write_private, write_state
+from liqo.lab.status import ClusterStatus, Command, ComponentStatus, Upped
+
+DEFAULT_NAMES = ("rome", "milan")
+LIQO = "liqo"
+STATUS_SECONDS = 2.0  # how long a component may take to say that it is ready
+# Nothing in a lab is reached through a proxy of the machine.
+PROXIES = {"http_proxy", "https_proxy", "all_proxy", "no_proxy"}
+
+
+class Lab:
+    """A lab in a folder. What runs is looked up each time, so two of these on one folder agree.
+
+    Args:
+        folder: where everything of it is kept; LIQO_LAB_DIR or .lab by default.
+        progress: where it says what it does.
+    """
+
+    def __init__(self, folder: Path | None = None, *, progress: Progress | None = None) -> None:
+        self.folder = folder.resolve() if folder else default_folder(os.environ)
+        self.progress = progress or Silent()
+
+    def up(
+        self,
+        names: Sequence[str] = (),
+        *,
+        nodes: int | None = None,
+        anonymous: bool | None = None,
+        liqo: bool | None = None,
+        loopback: bool = False,
+    ) -> Upped:
+        """Bring clusters up, all at once; what runs already is left alone. Liqo itself is not started.
+
+        Args:
+            names: of the clusters; by default those that the lab has, or rome and milan.
+            nodes: fake nodes in each; None: as it was, or 3.
+            anonymous: whether the API servers take anonymous requests; None: as it was, or yes.
+            liqo: whether Liqo belongs to these clusters; None: as it was, or yes.
+            loopback: a new lab uses loopback addresses even where a LAN could be made.
+
+        Raises:
+            Invalid: a name or number cannot be.
+            Unavailable: a program cannot be built, does not start, or dies.
+        """
+        for name in names:
+            check_name(name)
+        if nodes is not None:
+            check_nodes(nodes)
+        with locked(self.folder):
+            binaries = ensure_binaries(self.progress)
+            state = self._settled(loopback=loopback)
+            wanted = tuple(dict.fromkeys(names)) or tuple(state.clusters) or DEFAULT_NAMES
+            created = tuple(name for name in wanted if name not in state.clusters)
+            for name in wanted:
+                state = _with_cluster(state, name, nodes=nodes, anonymous=anonymous, liqo=liqo)
+            write_state(state)
+            started = self._start_planes(state, wanted, binaries)
+        return Upped(created=created, started=started)
+
+    def down(self) -> bool:
+        """End every process of the lab and delete its folder; return False if there was nothing.
+
+        Works after any of it was killed: it goes by what runs, not by what was written down.
+
+        Raises:
+            Refused: the folder is not a lab's; the processes are ended all the same.
+            Unavailable: a process cannot be killed.
+        """
+        found = bool(find(self.folder)) or self.folder.exists()
+        # An API server without etcd would wait for it; with -9 it does not.
+        end([r for r in find(self.folder) if r.part == "kube-apiserver"], self.folder, term_seconds=0)
+        while left := find(self.folder):
+            end(left, self.folder, term_seconds=0)
+        remove(self.folder)
+        return found
+
+    def status(self) -> tuple[ClusterStatus, ...]:
+        """Return every cluster with its components."""
+        state = read_state(self.folder)
+        if state is None:
+            return ()
+        processes = find(self.folder)
+        specs = list(state.clusters.values())
+        with in_parallel(len(specs)) as pool:
+            return tuple(pool.map(lambda spec: _status(spec, processes), specs))
+
+    def cluster(self, name: str) -> ClusterSpec:
+        """Return one cluster's addresses, folders and options.
+
+        Raises:
+            Invalid: there is none of that name.
+        """
+        return self._state().cluster(name)
+
+    def names(self) -> tuple[str, ...]:
+        """Return the clusters of the lab."""
+        state = read_state(self.folder)
+        return tuple(state.clusters) if state else ()
+
+    def is_running(self, name: str, component: str) -> bool:
+        """Say whether a component runs."""
+        return any(r.cluster == name and r.part == component for r in find(self.folder))
+
+    def start(
+        self,
+        name: str,
+        component: str | None = None,
+        *,
+        extra_args: Sequence[str] = (),
+        env: Mapping[str, str] | None = None,
+    ) -> list[str]:
+        """Start one component, or all of a cluster, and wait until ready; return what had to be started.
+
+        Args:
+            name: of the cluster.
+            component: one of `components(name)`; None: all.
+            extra_args: further arguments of `liqo controller`.
+            env: its further environment.
+
+        Raises:
+            Refused: Liqo was never installed there.
+            Unavailable: it dies, or does not become ready.
+        """
+        with locked(self.folder):
+            state = self._state()
+            spec = state.cluster(name)
+            runner = self._runner(state)
+            if component is not None:
+                wanted = self._component(spec, component, extra_args=extra_args, env=env)
+                return self._start_one(runner, spec, wanted)
+            started = self._start_planes(state, (name,), runner.binaries)[name]
+            if spec.liqo and spec.controller_kubeconfig.exists():
+                started += tuple(self._start_one(runner, spec, liqo(spec, extra_args=extra_args, env=env)))
+            return list(started)
+
+    def stop(self, name: str, component: str | None = None) -> list[str]:
+        """Stop one component, or all of a cluster; return what ran. Its network and its data stay."""
+        with locked(self.folder):
+            state = self._state()
+            spec = state.cluster(name)
+            chosen = self.components(spec) if component is None else (self._component(spec, component),)
+            return self._runner(state).stop(name, chosen)
+
+    def kill(self, name: str, component: str) -> None:
+        """Kill a component with -9, as a crash would."""
+        spec = self.cluster(name)
+        self._component(spec, component)
+        ours = [r for r in find(self.folder) if r.cluster == name and r.part == component]
+        end(ours, self.folder, term_seconds=0)
+
+    def command(self, name: str, argv: Sequence[str]) -> Command:
+        """Return how to run a program in a cluster's network, with KUBECONFIG and the matching kubectl."""
+        state = self._state()
+        spec = state.cluster(name)
+        binaries = ensure_binaries(self.progress)
+        inherited = {key: value for key, value in os.environ.items() if key.lower() not in PROXIES}
+        env = {
+            **inherited,
+            **marks(self.folder, name, "exec"),
+            "KUBECONFIG": str(spec.lan_kubeconfig),
+            "PATH": os.pathsep.join((str(binaries.folder / "bin"), os.environ.get("PATH", os.defpath))),
+        }
+        return Command([*Network(self.folder, state.mode).enter(name), *argv], env)
+
+    def exec(
+        self, name: str, argv: Sequence[str], *, text: str | None = None, timeout: float = 60
+    ) -> subprocess.CompletedProcess[str]:
+        """Run a program in a cluster's network to its end and return what it said.
+
+        Args:
+            name: of the cluster.
+            argv: the program; `kubectl` is the lab's own.
+            text: its standard input.
+            timeout: seconds; subprocess.TimeoutExpired after it.
+        """
+        command = self.command(name, argv)
+        return subprocess.run(
+            command.argv,
+            env=command.env,
+            input=text or "",
+            capture_output=True,
+            text=True,
+            timeout=timeout,
+            check=False,
+        )
+
+    def kubectl(self, name: str, *args: str, text: str | None = None) -> str:
+        """Run kubectl as the cluster's administrator and return what it prints.
+
+        Raises:
+            Refused: it fails; the message is what it said.
+        """
+        done = self.exec(name, ("kubectl", *args), text=text)
+        if done.returncode:
+            raise Refused(f"kubectl {' '.join(args)}: {done.stderr.strip()}")
+        return done.stdout
+
+    def partition(self, name: str, other: str) -> None:
+        """Cut two clusters off from each other: nothing passes, and nobody is told.
+
+        Raises:
+            Refused: the lab has no LAN.
+        """
+        network, index, peer = self._two(name, other)
+        network.partition(index, peer)
+
+    def heal(self, name: str, other: str) -> None:
+        """End a partition; without one nothing happens."""
+        network, index, peer = self._two(name, other)
+        network.heal(index, peer)
+
+    def skew(self, name: str, seconds: float) -> bool:
+        """Set how far the clock of a cluster's Liqo is ahead; return whether it was started again for it."""
+        with locked(self.folder):
+            state = self._state()
+            spec = replace(state.cluster(name), skew=seconds)
+            write_state(state.having(spec))
+            runner = self._runner(state)
+            if not (running := runner.running(name, LIQO)):
+                return False
+            end([running], self.folder)
+            self._start_one(runner, spec, liqo(spec))
+            return True
+
+    def log(self, name: str, component: str) -> Path:
+        """Return the log of a component; `relay` is one here too."""
+        spec = self.cluster(name)
+        if component != "relay":
+            self._component(spec, component)
+        return spec.log(component)
+
+    def name_server(self) -> tuple[str, int]:
+        """Return address and port of the lab's name server, on the LAN; its zone is `lab.`."""
+        state = self._state()
+        return dns.address(state.subnet, state.mode)
+
+    def set_records(self, records: str) -> None:
+        """Put further records into the zone `lab.`, in zone-file syntax; they stay until set anew.
+
+        The name server takes notice within two seconds.
+        """
+        with locked(self.folder):
+            state = self._state()
+            write_private(self.folder / dns.FOLDER / dns.RECORDS_FILE, records)
+            state = replace(state, serial=state.serial + 1)
+            write_state(state)
+            self._write_zone(state)
+
+    def components(self, spec: ClusterSpec) -> tuple[Component, ...]:
+        """Return what a cluster consists of."""
+        return (*plane(spec, ""), *((liqo(spec),) if spec.liqo else ()))
+
+    # --- inside
+
+    def _state(self) -> State:
+        state = read_state(self.folder)
+        if state is None:
+            raise Invalid(f"no lab in {self.folder}", hint="liqo lab up, or set LIQO_LAB_DIR to where it is")
+        return state
+
+    def _runner(self, state: State, binaries: Binaries | None = None) -> Runner:
+        network = Network(self.folder, state.mode)
+        return Runner(self.folder, network, binaries or ensure_binaries(self.progress), self.progress)
+
+    def _two(self, name: str, other: str) -> tuple[Network, int, int]:
+        state = self._state()
+        if name == other:
+            raise Invalid("a cluster cannot be cut off from itself", hint="name two of them")
+        return Network(self.folder, state.mode), state.cluster(name).index, state.cluster(other).index
+
+    def _component(
+        self,
+        spec: ClusterSpec,
+        name: str,
+        *,
+        extra_args: Sequence[str] = (),
+        env: Mapping[str, str] | None = None,
+    ) -> Component:
+        if name == LIQO:
+            return liqo(spec, extra_args=extra_args, env=env)
+        known = {component.name: component for component in self.components(spec)}
+        if name not in known:
+            raise Invalid(f"{spec.name} has no component {name!r}", hint=f"it has {', '.join(known)}")
+        return known[name]
+
+    def _settled(self, *, loopback: bool) -> State:
+        """Return the lab's state with its network standing; a new one gets the best that is possible."""
+        state = read_state(self.folder)
+        if state is not None:
+            network = Network(self.folder, state.mode)
+            if not network.has_lan():
+                self._end_all()  # whoever still runs is plugged into a bridge that is gone
+            if not network.ensure_lan():
+                raise Unavailable("the lab's network cannot be made again", hint="liqo lab down")
+            return state
+        missing = missing_tools()
+        if missing and not loopback:
+            self.progress.say(
+                f"{', '.join(missing)} not found: clusters get loopback addresses instead of a LAN\n"
+                "hint: install iproute2 and util-linux, then liqo lab down and up, for LAN discovery and partitions"
+            )
+        modes = () if missing or loopback else (*((Mode.ROOT,) if os.geteuid() == 0 else ()), Mode.USER)
+        for mode in modes:
+            if Network(self.folder, mode).ensure_lan():
+                return State(folder=self.folder, mode=mode, subnet=LAN)
+        if modes:
+            self.progress.say(
+                "the kernel lets this user make no network: clusters get loopback addresses instead of a LAN\n"
+                f"hint: {tail(self.folder / 'network' / 'lan.log', 1) or 'try as root'}"
+            )
+        seed = hashlib.sha256(str(self.folder).encode()).digest()[0]
+        return State(folder=self.folder, mode=Mode.LOOPBACK, subnet=free_subnet(seed, PORTS["api"]))
+
+    def _end_all(self) -> None:
+        end(find(self.folder), self.folder, term_seconds=0)
+
+    def _start_planes(
+        self, state: State, names: Sequence[str], binaries: Binaries
+    ) -> dict[str, tuple[str, ...]]:
+        runner = self._runner(state, binaries)
+        specs = [state.cluster(name) for name in names]
+        for spec in specs:
+            if not runner.network.has_host(spec.name):
+                end([r for r in find(self.folder) if r.cluster == spec.name], self.folder, term_seconds=0)
+            spec.folder.mkdir(exist_ok=True, mode=0o700)
+            runner.network.ensure_host(spec.name, spec.index, spec.host)
+            ensure_relay(self.folder, spec, runner.network)
+        self._start_dns(runner, state)
+        pool = in_parallel(len(specs))
+        try:
+            started = list(pool.map(runner.start_plane, specs))
+        except BaseException:
+            runner.cancelled.set()
+            raise
+        finally:
+            pool.shutdown(wait=True)
+        return {spec.name: tuple(parts) for spec, parts in zip(specs, started, strict=True)}
+
+    def _start_one(self, runner: Runner, spec: ClusterSpec, component: Component) -> list[str]:
+        if component.name == LIQO and not spec.controller_kubeconfig.exists():
+            raise Refused(f"Liqo is not installed in {spec.name}", hint=f"liqo lab up {spec.name} --liqo")
+        before = runner.running(spec.name, component.name)
+        process = runner.start(spec.name, spec.folder, component, spec.log(component.name))
+        runner.wait(spec, component, process)
+        return [] if process == before else [component.name]
+
+    def _start_dns(self, runner: Runner, state: State) -> None:
+        host, _ = dns.address(state.subnet, state.mode)
+        if not runner.network.has_host(dns.HOST):
+            end([r for r in find(self.folder) if r.cluster == dns.HOST], self.folder, term_seconds=0)
+        runner.network.ensure_host(dns.HOST, 0, host)
+        self._write_zone(state)
+        folder = self.folder / dns.FOLDER
+        server = dns.coredns(self.folder, state.subnet, state.mode)
+        runner.start(dns.HOST, folder, server, folder / "logs" / "coredns.log")
+
+    def _write_zone(self, state: State) -> None:
+        folder = self.folder / dns.FOLDER
+        records = folder / dns.RECORDS_FILE
+        hosts = {spec.name: spec.host for spec in state.clusters.values()}
+        hosts[dns.HOST] = dns.address(state.subnet, state.mode)[0]
+        further = records.read_text() if records.exists() else ""
+        write_private(folder / dns.ZONE_FILE, dns.forge_zone(hosts, state.serial, further))
+
+
+def _with_cluster(
+    state: State, name: str, *, nodes: int | None, anonymous: bool | None, liqo: bool | None
+) -> State:
+    """Return the lab with that cluster in it, and the options that were named."""
+    old = state.clusters.get(name)
+    spec = old or ClusterSpec(
+        name=name,
+        index=state.next_index(),
+        folder=state.folder / name,
+        mode=state.mode,
+        subnet=state.subnet,
+        ports={} if state.mode is Mode.LOOPBACK else choose_ports(),
+    )
+    spec = replace(
+        spec,
+        nodes=spec.nodes if nodes is None else nodes,
+        anonymous=spec.anonymous if anonymous is None else anonymous,
+        liqo=spec.liqo if liqo is None else liqo,
+    )
+    return state if spec == old else state.having(spec)
+
+
+def _status(spec: ClusterSpec, processes: Sequence[Running]) -> ClusterStatus:
+    pids = {running.part: running.pid for running in processes if running.cluster == spec.name}
+    components = (*plane(spec, ""), *((liqo(spec),) if spec.liqo else ()))
+
+    def one(component: Component) -> ComponentStatus:
+        pid = pids.get(component.name)
+        probe = component.probe
+        ready = pid is not None and (probe is None or is_ready(spec, probe, timeout=STATUS_SECONDS))
+        return ComponentStatus(component.name, pid, ready)
+
+    with in_parallel(len(components)) as pool:
+        found = tuple(pool.map(one, components))
+    api_ready = any(c.ready and c.name == "kube-apiserver" for c in found)
+    return ClusterStatus(
+        name=spec.name,
+        kubeconfig=spec.kubeconfig,
+        api_url=spec.api_url,
+        cluster_id=read_cluster_id(spec) if api_ready else "",
+        namespace=NAMESPACE,
+        components=found,
+    )
