@@ -3,18 +3,22 @@
 import asyncio
 from collections.abc import AsyncIterator
 from contextlib import aclosing
-from pathlib import Path
+from datetime import timedelta
 from typing import Any
 from uuid import uuid4
 
 import pytest
+from prometheus_client import CollectorRegistry
 
 from liqo.adapters.clock import SystemClock, SystemRandom
 from liqo.adapters.kube import HttpCluster
 from liqo.adapters.kubeconfig import load_access
-from liqo.api.kinds import CONFIG_MAP, NODE, SERVICE_ACCOUNT
+from liqo.api.kinds import CLUSTER_ROLE, CONFIG_MAP, EVENT, LEASE, NAMESPACE, SERVICE, SERVICE_ACCOUNT
 from liqo.api.meta import Key, Kind, Wire
 from liqo.errors import Absent, Conflict, Expired, Fault, Invalid
+from liqo.runtime.events import EventWriter
+from liqo.runtime.lease import Election
+from liqo.runtime.metrics import Metrics
 from liqo.runtime.plan import Apply, Create, Delete, Patch, Plan, act, is_applied
 from liqo.runtime.ports import Cluster, Selection
 from liqo.runtime.store import Store
@@ -30,8 +34,7 @@ async def cluster(request: pytest.FixtureRequest) -> AsyncIterator[Cluster]:
     if request.param == "memory":
         yield MemoryCluster()
         return
-    kubeconfig: Path = request.getfixturevalue("plane").kubeconfig
-    access = load_access(kubeconfig)
+    access = load_access(request.getfixturevalue("plane").cluster("rome").kubeconfig)
     http = HttpCluster(
         access.server,
         ssl_context=access.ssl_context,
@@ -59,8 +62,16 @@ def config_map(name: str, **data: str) -> Wire:
     }
 
 
-def node(name: str, **parts: Any) -> Wire:
-    return {"apiVersion": "v1", "kind": "Node", "metadata": {"name": name}, **parts}
+def service(name: str, status: Wire | None = None) -> Wire:
+    """Return a Service, or with `status` only that: its conditions are a list-map, and nobody else writes it."""
+    found: Wire = {
+        "apiVersion": "v1",
+        "kind": "Service",
+        "metadata": {"name": name, "namespace": "default"},
+    }
+    return found | (
+        {"spec": {"type": "LoadBalancer", "ports": [{"port": 80}]}} if status is None else {"status": status}
+    )
 
 
 def condition(kind: str, status: str = "True", reason: str = "R") -> Wire:
@@ -71,7 +82,6 @@ def condition(kind: str, status: str = "True", reason: str = "R") -> Wire:
         "reason": reason,
         "message": "",
         "lastTransitionTime": at,
-        "lastHeartbeatTime": at,
     }
 
 
@@ -151,23 +161,27 @@ async def test_an_apply_with_a_uid_never_creates(cluster: Cluster, name: str) ->
 async def test_an_apply_of_a_status_needs_the_object_and_touches_nothing_else(
     cluster: Cluster, name: str
 ) -> None:
-    status = node(name, spec={"unschedulable": True}, status={"conditions": [condition("A")]})
+    status = service(name, {"conditions": [condition("A")]}) | {"spec": {"sessionAffinity": "ClientIP"}}
+    absent = {"metadata": {"name": name}, "status": {"conditions": []}}
     with pytest.raises(Absent):
-        await cluster.apply(NODE, status, manager=M, subresource="status")
-    await cluster.create(NODE, node(name))
-    got = await cluster.apply(NODE, status, manager=M, subresource="status")
+        await cluster.apply(NAMESPACE, absent, manager=M, subresource="status")
+    await cluster.create(SERVICE, service(name))
+    got = await cluster.apply(SERVICE, status, manager=M, subresource="status")
 
-    assert "unschedulable" not in got.get("spec", {})
+    assert got["spec"].get("sessionAffinity") != "ClientIP"
     assert [c["type"] for c in got["status"]["conditions"]] == ["A"]
 
 
 async def test_each_manager_has_its_own_conditions(cluster: Cluster, name: str) -> None:
-    await cluster.create(NODE, node(name))
-    mine, theirs = node(name, status={"conditions": [condition("A")]}), condition("B", "False")
-    await cluster.apply(NODE, mine, manager=M, subresource="status")
-    await cluster.apply(NODE, node(name, status={"conditions": [theirs]}), manager=N, subresource="status")
-    got = await cluster.apply(NODE, node(name, status={"conditions": []}), manager=M, subresource="status")
-    assert [c["type"] for c in got["status"]["conditions"]] == ["B"]
+    await cluster.create(SERVICE, service(name))
+
+    async def say(manager: str, *conditions: Wire) -> Wire:
+        status = service(name, {"conditions": list(conditions)})
+        return await cluster.apply(SERVICE, status, manager=manager, subresource="status")
+
+    await say(M, condition("A"))
+    await say(N, condition("B", "False"))
+    assert [c["type"] for c in (await say(M))["status"]["conditions"]] == ["B"]
 
 
 async def test_a_merge_patch_changes_removes_and_is_a_lock_with_a_version(
@@ -251,16 +265,20 @@ async def agree(cluster: Cluster, kind: Kind, wanted: Wire, subresource: str = "
     return said
 
 
-def rich(name: str) -> Wire:
+async def rich(cluster: Cluster, name: str) -> Wire:
+    """Return an object with all that can be owned; its owners exist, or the garbage collector would take it."""
+    owners = []
+    for owner in (f"{name}-o1", f"{name}-o2"):
+        made = await cluster.create(CONFIG_MAP, config_map(owner))
+        uid = made["metadata"]["uid"]
+        owners.append({"apiVersion": "v1", "kind": "ConfigMap", "name": owner, "uid": uid})
+    owners[1]["controller"] = True
     found = config_map(name, a="1", b="")
     found["metadata"] |= {
         "labels": {"liqo.io/x": "1", "plain": ""},
         "annotations": {"liqo.io/y": "<{&}>"},
         "finalizers": ["liqo.io/a", "liqo.io/b"],
-        "ownerReferences": [
-            {"apiVersion": "v1", "kind": "Node", "name": "n", "uid": "u-1"},
-            {"apiVersion": "v1", "kind": "Node", "name": "n", "uid": "u-2", "controller": True},
-        ],
+        "ownerReferences": owners,
     }
     return found
 
@@ -298,20 +316,21 @@ CHANGES = {
 
 @pytest.mark.parametrize("change", CHANGES, ids=CHANGES)
 async def test_a_change_of_any_field_is_noticed(cluster: Cluster, name: str, change: str) -> None:
-    await cluster.apply(CONFIG_MAP, rich(name), manager=M)
-    assert await agree(cluster, CONFIG_MAP, rich(name))
-    assert not await agree(cluster, CONFIG_MAP, CHANGES[change](rich(name)))
+    full = await rich(cluster, name)
+    await cluster.apply(CONFIG_MAP, full, manager=M)
+    assert await agree(cluster, CONFIG_MAP, full)
+    assert not await agree(cluster, CONFIG_MAP, CHANGES[change](full))
 
 
 async def test_what_others_own_does_not_matter_until_they_take_ours(cluster: Cluster, name: str) -> None:
-    key = Key("default", name)
-    await cluster.apply(CONFIG_MAP, rich(name), manager=M)
+    key, full = Key("default", name), await rich(cluster, name)
+    await cluster.apply(CONFIG_MAP, full, manager=M)
     theirs = config_map(name, other="1")
     theirs["metadata"] |= {"labels": {"theirs": "1"}, "finalizers": ["liqo.io/theirs"]}
     await cluster.apply(CONFIG_MAP, theirs, manager=N)
-    assert await agree(cluster, CONFIG_MAP, rich(name))
+    assert await agree(cluster, CONFIG_MAP, full)
     await cluster.patch(CONFIG_MAP, key, {"data": {"a": "taken"}}, manager="kubectl-edit")
-    assert not await agree(cluster, CONFIG_MAP, rich(name))
+    assert not await agree(cluster, CONFIG_MAP, full)
 
 
 async def test_who_never_applied_has_not_applied(cluster: Cluster, name: str) -> None:
@@ -319,15 +338,18 @@ async def test_who_never_applied_has_not_applied(cluster: Cluster, name: str) ->
     assert not await agree(cluster, CONFIG_MAP, config_map(name, a="1"))
 
 
-STATUSES = {
+STATUSES: dict[str, Wire] = {
     "one condition": {"conditions": [condition("A")]},
     "two conditions": {"conditions": [condition("A"), condition("B", "False")]},
     "another reason": {"conditions": [condition("A", reason="S"), condition("B", "False")]},
     "no conditions": {"conditions": []},
-    "a map": {"conditions": [condition("A")], "capacity": {"cpu": "2", "liqo.io/gpu": "1"}},
-    "a nested map": {
-        "nodeInfo": {"architecture": "arm64"},
-        "daemonEndpoints": {"kubeletEndpoint": {"Port": 1}},
+    "a nested list": {
+        "conditions": [condition("A")],
+        "loadBalancer": {"ingress": [{"ip": "192.0.2.1", "ipMode": "VIP"}]},
+    },
+    "another nested list": {
+        "conditions": [condition("A")],
+        "loadBalancer": {"ingress": [{"ip": "192.0.2.2", "ipMode": "VIP"}]},
     },
 }
 
@@ -335,22 +357,23 @@ STATUSES = {
 @pytest.mark.parametrize("other", STATUSES, ids=STATUSES)
 @pytest.mark.parametrize("one", STATUSES, ids=STATUSES)
 async def test_a_change_of_a_status_is_noticed(cluster: Cluster, name: str, one: str, other: str) -> None:
-    await cluster.create(NODE, node(name))
-    foreign = {"conditions": [condition("Z")]}
-    await cluster.apply(NODE, node(name, status=foreign), manager=N, subresource="status")
-    await cluster.apply(NODE, node(name, status=STATUSES[one]), manager=M, subresource="status")
-    same = await agree(cluster, NODE, node(name, status=STATUSES[other]), "status")
+    await cluster.create(SERVICE, service(name))
+    theirs = service(name, {"conditions": [condition("Z")]})
+    await cluster.apply(SERVICE, theirs, manager=N, subresource="status")
+    await cluster.apply(SERVICE, service(name, STATUSES[one]), manager=M, subresource="status")
+    same = await agree(cluster, SERVICE, service(name, STATUSES[other]), "status")
     assert same == (one == other)
 
 
 async def test_a_plan_that_was_carried_out_costs_nothing_the_second_time(cluster: Cluster, name: str) -> None:
     key, once = Key("default", name), f"{name}-once"
+    full = await rich(cluster, name)
     remembered: list[str] = []
 
     async def carry_out(seen: Wire | None) -> int:
         plan = Plan(
             (
-                Apply(kind=CONFIG_MAP, obj=rich(name), seen=seen),
+                Apply(kind=CONFIG_MAP, obj=full, seen=seen),
                 *(() if seen else (Create(kind=CONFIG_MAP, obj=config_map(once)),)),
             )
         )
@@ -406,6 +429,65 @@ async def test_a_reflector_keeps_a_store_equal(cluster: Cluster, name: str) -> N
     assert len(told) <= 3
     assert len(store) == 0
     assert not store.note(got), "news that is older than its deletion"
+
+
+async def test_events_about_any_object_are_taken_and_counted(cluster: Cluster, name: str) -> None:
+    here = await cluster.create(CONFIG_MAP, config_map(name))
+    everywhere = await cluster.create(CLUSTER_ROLE, {"metadata": {"name": name}, "rules": []})
+    writer = EventWriter(
+        cluster,
+        clock=SystemClock(),
+        metrics=Metrics(CollectorRegistry()),
+        component="liqo-test",
+        namespace="kube-system",
+    )
+    writer.emit(here, CONFIG_MAP, reason="Why", message="So.")
+    writer.emit(everywhere, CLUSTER_ROLE, reason="Why", message="So.", warning=True)
+    running = asyncio.create_task(writer.run())
+
+    async def counts(namespace: str, expected: list[int]) -> None:
+        while True:
+            page = await cluster.list(Selection(EVENT, namespace))
+            found = [e["count"] for e in page.items if e["involvedObject"]["name"] == name]
+            if found == expected:
+                return
+            await SystemClock().sleep(timedelta(milliseconds=20))
+
+    try:
+        async with asyncio.timeout(SOON):
+            await counts("default", [1])
+            await counts("kube-system", [1])
+            writer.emit(here, CONFIG_MAP, reason="Why", message="So.")
+            await counts("default", [2])
+    finally:
+        running.cancel()
+        await asyncio.wait({running})
+
+
+async def test_of_two_candidates_one_leads_and_gives_the_lease_back(cluster: Cluster, name: str) -> None:
+    key, leading = Key("default", name), asyncio.Event()
+
+    async def work() -> None:
+        leading.set()
+        await asyncio.Event().wait()
+
+    def candidate(identity: str) -> Election:
+        return Election(cluster, key, identity, clock=SystemClock(), random=SystemRandom())
+
+    first, second = candidate("a"), candidate("b")
+    tasks = [asyncio.create_task(first.run(work))]
+    try:
+        async with asyncio.timeout(SOON):
+            await leading.wait()
+            tasks.append(asyncio.create_task(second.run(work)))
+            await SystemClock().sleep(timedelta(milliseconds=200))
+            assert (first.leading, second.leading) == (True, False)
+            assert (await cluster.get(LEASE, key))["spec"]["holderIdentity"] == "a"
+    finally:
+        for task in tasks:
+            task.cancel()
+        await asyncio.wait(tasks)
+    assert not (await cluster.get(LEASE, key))["spec"].get("holderIdentity")
 
 
 async def test_a_watch_from_before_what_is_kept_is_expired() -> None:
