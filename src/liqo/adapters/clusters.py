@@ -9,8 +9,15 @@ from typing import Any
 
 from liqo.adapters.health import Tally
 from liqo.adapters.kube import HttpCluster
-from liqo.adapters.tls import PINNED_NAME, AddressCheck, CheckedResolver, check_literal, pinned_context
-from liqo.adapters.tracked import TrackedCluster
+from liqo.adapters.tls import (
+    PINNED_NAME,
+    AddressCheck,
+    CheckedResolver,
+    check_literal,
+    pinned_context,
+    system_context,
+)
+from liqo.adapters.tracked import Peer, TrackedCluster
 from liqo.api.meta import Key, Wire
 from liqo.errors import Fault
 from liqo.identity.kubeconfig import Credentials, digest, token_expiry, unseal
@@ -24,13 +31,35 @@ ANSWER_MAX = 4 * 2**20  # bytes of one answer of another cluster
 CLOSE_WITHIN = timedelta(seconds=2)
 
 
+def open_peer(
+    credentials: Credentials, way: Way, *, check: AddressCheck, clock: Clock, random: Random, metrics: Metrics
+) -> HttpCluster:
+    """Return a session with the credentials that another cluster sent us.
+
+    Without a CA among them, the system's roots have to know the certificate, under the name in the URL.
+    """
+    pinned = credentials.ca_pem
+    return HttpCluster(
+        credentials.server,
+        ssl_context=pinned_context(pinned) if pinned else system_context(""),
+        server_hostname=PINNED_NAME if pinned else None,
+        token=credentials.token.reveal,
+        resolver=CheckedResolver(check),
+        clock=clock,
+        random=random,
+        metrics=metrics,
+        role="foreign" if way is Way.OUTGOING else "home",
+        max_response=ANSWER_MAX,
+    )
+
+
 @dataclass(slots=True, kw_only=True)
 class _Connection:
     """One session and what hangs on it."""
 
     sealed_digest: str
     credentials: Credentials
-    http: HttpCluster
+    http: Peer
     tracked: TrackedCluster
     tally: Tally
     stores: dict[Selection, Store] = field(default_factory=dict)
@@ -46,7 +75,7 @@ class PeerClusters:
         changed: called with (cluster id, way) when a health or something watched has changed.
         clock: of this process.
         random: for jitter.
-        metrics: of this process.
+        connect: opens a session with credentials, in a role.
     """
 
     def __init__(
@@ -57,14 +86,14 @@ class PeerClusters:
         changed: Callable[[str, Way], None],
         clock: Clock,
         random: Random,
-        metrics: Metrics,
+        connect: Callable[[Credentials, Way], Peer],
     ) -> None:
         self._us = us
         self._check = check
         self._changed = changed
         self._clock = clock
         self._random = random
-        self._metrics = metrics
+        self._open = connect
         self._connections: dict[tuple[str, Way], _Connection] = {}
         self._closing: set[asyncio.Task[None]] = set()
 
@@ -82,20 +111,8 @@ class PeerClusters:
         return mark
 
     def _connect(self, cluster_id: str, way: Way, mark: str, credentials: Credentials) -> _Connection:
-        token = credentials.token
-        tally = Tally(expires=token_expiry(token), made=self._clock.now())
-        http = HttpCluster(
-            credentials.server,
-            ssl_context=pinned_context(credentials.ca_pem),
-            server_hostname=PINNED_NAME,
-            token=token.reveal,
-            resolver=CheckedResolver(self._check),
-            clock=self._clock,
-            random=self._random,
-            metrics=self._metrics,
-            role="foreign" if way is Way.OUTGOING else "home",
-            max_response=ANSWER_MAX,
-        )
+        tally = Tally(expires=token_expiry(credentials.token), made=self._clock.now())
+        http = self._open(credentials, way)
 
         def note(fault: Fault | None) -> None:
             if tally.note(fault, self._clock.now()):

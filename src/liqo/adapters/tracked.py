@@ -1,12 +1,11 @@
 """A Cluster that reports how each call ended."""
 
 from collections.abc import AsyncIterator, Callable, Coroutine
-from typing import Any, TypeVar
+from typing import Any, Protocol, TypeVar
 
-from liqo.adapters.kube import HttpCluster
 from liqo.api.meta import Key, Kind, Wire
 from liqo.errors import Fault
-from liqo.runtime.ports import Page, Selection
+from liqo.runtime.ports import Cluster, Page, Selection
 
 Note = Callable[[Fault | None], None]
 """Called with what a call raised, None if it was answered."""
@@ -14,10 +13,22 @@ Note = Callable[[Fault | None], None]
 T = TypeVar("T")
 
 
+class Peer(Cluster, Protocol):
+    """A Cluster that can be probed at any path, and closed."""
+
+    async def fetch(self, path: str) -> Wire:
+        """Return what is at a path."""
+        ...
+
+    async def close(self) -> None:
+        """Close all connections."""
+        ...
+
+
 class TrackedCluster:
     """Implements `runtime.ports.Cluster` over another one."""
 
-    def __init__(self, inner: HttpCluster, note: Note) -> None:
+    def __init__(self, inner: Peer, note: Note) -> None:
         self._inner = inner
         self._note = note
 

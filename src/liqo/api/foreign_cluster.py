@@ -64,6 +64,7 @@ class Outgoing(Model):
     requested_at: Time | None = None
     server: str = ""  # where the request went
     token_digest: Digest = ""  # of the newest sealed kubeconfig that we handed over
+    token_renews: Time | None = None  # when the next one is due
     token_expires: Time | None = None
     namespace: str = ""  # ours, on foreign
     node_name: str | None = None
@@ -81,6 +82,7 @@ class Incoming(Model):
     server: str = ""
     kube_config: Sealed | None = None  # the newest that home sent, sealed to us
     token_digest: Digest = ""  # of the newest sealed kubeconfig that we handed over
+    token_renews: Time | None = None  # when the next one is due
     token_expires: Time | None = None
     offered: Resources | None = None  # by the room `sharing`
     accepted_at: Time | None = None

@@ -98,6 +98,7 @@ class Reason(_Documented):
     # answers
     ACCEPTED = "Accepted", "It was accepted."
     OFFER_ACCEPTED = "OfferAccepted", "The offer was accepted."
+    CHECKING = "Checking", "The offer is being looked at."
     OFFER_REFUSED = "OfferRefused", "The offer was refused by our own policy."
     WAITING_FOR_PERSON = "WaitingForPerson", "The policy is Manual: a person of this cluster has to decide."
     TOO_MANY_OFFERS = "TooManyOffers", "maxAcceptableAdvertisement offers are accepted already."

@@ -7,13 +7,14 @@ import socket
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from datetime import timedelta
+from functools import partial
 from pathlib import Path
 
 import structlog
 from prometheus_client import CollectorRegistry
 
 from liqo.adapters.clock import SystemClock, SystemRandom
-from liqo.adapters.clusters import PeerClusters
+from liqo.adapters.clusters import PeerClusters, open_peer
 from liqo.adapters.contact import HttpContact
 from liqo.adapters.kube import HttpCluster
 from liqo.adapters.kubeconfig import load_access
@@ -25,22 +26,17 @@ from liqo.api.names import CONTROLLER
 from liqo.app.gate import Gate
 from liqo.app.home import Home, read_cluster_info
 from liqo.app.identity import ensure_identity
+from liqo.app.rooms import build_rooms
 from liqo.app.serving import start_servers
 from liqo.app.stores import Stores, make_stores, selections
 from liqo.app.trust import Trust
 from liqo.app.wiring import Reconciles, Triggers, make_loops, make_queues
 from liqo.errors import Malformed
-from liqo.node.loop import VirtualNodes
-from liqo.peering.loop_document import WellKnown
-from liqo.peering.loop_incoming import IncomingPeerings
-from liqo.peering.loop_outgoing import OutgoingPeerings
 from liqo.runtime.events import EventWriter
 from liqo.runtime.lease import Election
 from liqo.runtime.log import choose_level, setup_logging
 from liqo.runtime.metrics import Metrics
 from liqo.runtime.watch import reflect
-from liqo.sharing.loop_accept import Acceptance
-from liqo.sharing.loop_offer import Offers
 
 log = structlog.get_logger()
 
@@ -149,7 +145,7 @@ class _Parts:
             changed=self._triggers.peer,
             clock=clock,
             random=random,
-            metrics=metrics,
+            connect=partial(open_peer, check=self._trust.check, clock=clock, random=random, metrics=metrics),
         )
         self._contact = HttpContact(
             system=self._trust.context, check=self._trust.check, clock=clock, random=random, metrics=metrics
@@ -229,65 +225,15 @@ class _Parts:
 
     def _reconciles(self) -> Reconciles:
         """Build the rooms."""
-        cluster, stores, settings = self._cluster, self._stores, self._settings
-        home, clusters, events, clock = self._home, self._clusters, self._events, self._clock
-        return Reconciles(
-            document=WellKnown(
-                home=cluster, config_maps=stores.config_maps, us=home.us, events=events, clock=clock
-            ).reconcile,
-            outgoing=OutgoingPeerings(
-                home=cluster,
-                clusters=clusters,
-                contact=self._contact,
-                foreigns=stores.foreigns,
-                advertisements=stores.advertisements,
-                nodes=stores.nodes,
-                us=home.us,
-                events=events,
-                clock=clock,
-            ).reconcile,
-            incoming=IncomingPeerings(
-                home=cluster,
-                clusters=clusters,
-                contact=self._contact,
-                foreigns=stores.foreigns,
-                requests=stores.requests,
-                namespaces=stores.tenants,
-                config=settings,
-                us=home.us,
-                events=events,
-                clock=clock,
-            ).reconcile,
-            accept=Acceptance(
-                home=cluster,
-                advertisements=stores.advertisements,
-                foreigns=stores.foreigns,
-                config=settings,
-                events=events,
-            ).reconcile,
-            offer=Offers(
-                home=cluster,
-                foreigns=stores.foreigns,
-                nodes=stores.nodes,
-                pods=stores.pods,
-                namespaces=stores.tenants,
-                config=settings,
-                events=events,
-            ).reconcile,
-            node=VirtualNodes(
-                home=cluster,
-                clusters=clusters,
-                foreigns=stores.foreigns,
-                advertisements=stores.advertisements,
-                nodes=stores.nodes,
-                pods=stores.pods,
-                config=settings,
-                home_id=lambda: home.cluster_id,
-                namespace=self._options.namespace,
-                address="",
-                events=events,
-                clock=clock,
-            ).reconcile,
+        return build_rooms(
+            cluster=self._cluster,
+            stores=self._stores,
+            settings=self._settings,
+            us=self._home.us,
+            clusters=self._clusters,
+            contact=self._contact,
+            events=self._events,
+            clock=self._clock,
         )
 
 

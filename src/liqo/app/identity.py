@@ -87,7 +87,9 @@ async def _create(cluster: Cluster, namespace: str, identity: Identity) -> None:
             "namespace": namespace,
             "labels": {MANAGED_LABEL: "liqo"},
         },
-        "stringData": format_identity(identity),
+        "data": {
+            name: base64.b64encode(text.encode()).decode() for name, text in format_identity(identity).items()
+        },
     }
     try:
         await cluster.create(SECRET, secret)

@@ -35,9 +35,9 @@ def forge_request(us: Ourselves, met: Met, jti: str, sealed: str | None) -> Wire
     }
 
 
-def forge_sealed(us: Ourselves, token: str, namespace: str, recipient: Wire, audience: str) -> str:
+def forge_sealed(us: Ourselves, token: Secret, namespace: str, recipient: Wire, audience: str) -> str:
     """Return the credentials with which another cluster reaches us, sealed to its key."""
-    credentials = Credentials(server=us.server, ca_pem=us.ca_pem, token=Secret(token), namespace=namespace)
+    credentials = Credentials(server=us.server, ca_pem=us.ca_pem, token=token, namespace=namespace)
     return seal(credentials, recipient, issuer=us.cluster_id, audience=audience)
 
 

@@ -7,7 +7,7 @@ from liqo.api.advertisement import Advertisement
 from liqo.api.federation_request import FederationRequest
 from liqo.api.foreign_cluster import ForeignCluster, counting
 from liqo.api.kinds import FEDERATION_REQUEST, FOREIGN_CLUSTER
-from liqo.api.meta import Key, format_time, labels_of
+from liqo.api.meta import Key, Wire, format_time, labels_of
 from liqo.api.names import (
     CLUSTER_ID_LABEL,
     INCOMING_FINALIZER,
@@ -35,7 +35,6 @@ from liqo.peering.incoming import (
 )
 from liqo.peering.loop_rights import grant, issue_token
 from liqo.peering.loop_tenant import MANAGER, Tenants
-from liqo.peering.tokens import renewal
 from liqo.runtime.loop import Outcome
 from liqo.runtime.plan import create_once
 from liqo.runtime.ports import Way
@@ -170,7 +169,7 @@ class IncomingPeerings(Tenants):
             foreign = ForeignCluster.parse(await self.home.get(FOREIGN_CLUSTER, Key("", cluster_id)))
         await self._owner.hold(foreign, held=True)
         old = foreign.status.incoming.wire() if foreign.status.incoming is not None else {}
-        incoming = {k: v for k, v in old.items() if k in {"tokenDigest", "tokenExpires"}} | {
+        incoming = {k: v for k, v in old.items() if k in {"tokenDigest", "tokenRenews", "tokenExpires"}} | {
             "phase": "Accepted",
             "jti": asked.jti,
             "lastRequest": format_time(asked.issued),
@@ -211,13 +210,14 @@ class IncomingPeerings(Tenants):
                 await self._tell(foreign, incoming.wire() | {"kubeConfig": sealed}, [])
             return Outcome(outcome="waiting", reason=Reason.COMPUTING)  # the room `sharing` wakes us
         current = remote.spec.kube_config if remote is not None and remote.spec.answers == asked.jti else None
-        handed, expires = incoming.token_digest, incoming.token_expires
-        if current is None or digest(current) != handed or expires is None or now >= renewal(expires):
-            token, expires = await issue_token(
-                self.home, tenant_namespace(cluster_id), TENANT_SERVICE_ACCOUNT, self.clock
-            )
+        due = incoming.token_renews
+        times: Wire = {}
+        if current is None or digest(current) != incoming.token_digest or due is None or now >= due:
+            tenant = tenant_namespace(cluster_id)
+            token = await issue_token(self.home, tenant, TENANT_SERVICE_ACCOUNT, self.clock)
             recipient = Keys.parse(asked.wire["spec"]["keys"]).sealing
-            current = forge_sealed(us, token, tenant_namespace(cluster_id), recipient, cluster_id)
+            current = forge_sealed(us, token.text, tenant, recipient, cluster_id)
+            due, times = token.renews, token.times()
         spec = {
             "phase": "Offered",
             "answers": asked.jti,
@@ -231,10 +231,10 @@ class IncomingPeerings(Tenants):
             "phase": "Offered",
             "kubeConfig": sealed,
             "tokenDigest": digest(current),
-            "tokenExpires": format_time(expires),
+            **times,
         }
         writes += await self._tell(foreign, status, [condition(ConditionType.SHARING, True, Reason.OFFERED)])
-        return Outcome(wake=max(renewal(expires) - now, timedelta(seconds=1)), writes=writes)
+        return Outcome(wake=max(due - now, timedelta(seconds=1)), writes=writes)
 
     def _newest_sealed(
         self, cluster_id: str, foreign: ForeignCluster, remote: Advertisement | None

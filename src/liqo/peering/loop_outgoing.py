@@ -18,7 +18,7 @@ from liqo.peering.conditions import OUTGOING, condition, status_body
 from liqo.peering.forge import forge_request, forge_sealed
 from liqo.peering.loop_rights import grant, issue_token, revoke
 from liqo.peering.loop_status import Owner
-from liqo.peering.outgoing import GIVE_UP_AFTER, Decision, Move, Seen, decide
+from liqo.peering.outgoing import GIVE_UP_AFTER, Decision, Move, Seen, decide, is_accepted
 from liqo.peering.ports import Contact, Met, Ourselves
 from liqo.runtime.loop import Outcome
 from liqo.runtime.ports import Clock, Cluster, Clusters, Events, Health, Way
@@ -26,6 +26,7 @@ from liqo.runtime.store import Store
 
 MANAGER = "liqo-outgoing"
 SOON = timedelta(milliseconds=200)
+APART = timedelta(seconds=2)  # two requests: their iat has whole seconds, and the later one has to win
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -75,13 +76,16 @@ class OutgoingPeerings:
             else []
         )
         found = self.advertisements.get(Key(us.namespace, cluster_id)) if cluster_id else None
+        offer = Advertisement.parse(found) if found else None
+        fault = self._use(foreign, offer)
         counts = counting(siblings) or foreign
         return Seen(
             foreign=foreign,
             counts=counts.metadata.name,
             home_id=us.cluster_id,
             server=us.server,
-            advertisement=Advertisement.parse(found) if found else None,
+            advertisement=offer,
+            unusable=fault,
             session=self.clusters.get(cluster_id, Way.OUTGOING) if cluster_id else None,
             node_there=bool(cluster_id and self.nodes.by("cluster-id", cluster_id)),
         )
@@ -90,22 +94,32 @@ class OutgoingPeerings:
         """Take the offer's credentials into use and say what is true."""
         changes = list(decision.conditions)
         offer = seen.advertisement
-        if decision.use_offer and offer is not None and foreign.spec.cluster_id is not None:
-            changes += await self._use(foreign.spec.cluster_id, offer)
+        if decision.use_offer and offer is not None:
+            await self._acknowledge(offer)
         out = self._outgoing(foreign, phase=decision.phase, namespace=offer.spec.namespace if offer else None)
         writes = await self._tell(foreign, out, changes)
         waiting = decision.phase != "Established" and foreign.spec.join
         return Outcome(wake=decision.wake, writes=writes, outcome="waiting" if waiting else "done")
 
-    async def _use(self, cluster_id: str, offer: Advertisement) -> Sequence[Condition]:
-        """Make the credentials in an accepted offer the current ones, and acknowledge them."""
+    def _use(self, foreign: ForeignCluster, offer: Advertisement | None) -> str:
+        """Make the credentials in an accepted offer the current ones; return why they are unusable, or "".
+
+        This comes before any decision, so that none is taken on the health of a connection that is over.
+        """
+        cluster_id, outgoing = foreign.spec.cluster_id, foreign.status.outgoing
+        if cluster_id is None or outgoing is None or offer is None or not is_accepted(offer, outgoing):
+            return ""
         try:
-            seen = self.clusters.use(cluster_id, Way.OUTGOING, offer.spec.kube_config or "")
+            self.clusters.use(cluster_id, Way.OUTGOING, offer.spec.kube_config or "")
         except (Malformed, NotTrusted) as fault:
-            return [condition(ConditionType.ADVERTISED, False, Reason.BAD_CREDENTIALS, fault.message)]
+            return fault.message
+        return ""
+
+    async def _acknowledge(self, offer: Advertisement) -> None:
+        """Tell foreign which of its tokens we use."""
+        seen = digest(offer.spec.kube_config or "")
         if offer.status.token_seen != seen:
             await self._advertisement_status(offer, token_seen=seen, kube_config=offer.status.kube_config)
-        return ()
 
     async def _advertisement_status(
         self, offer: Advertisement, *, token_seen: str, kube_config: str | None
@@ -171,8 +185,11 @@ class OutgoingPeerings:
     async def _ask(self, foreign: ForeignCluster) -> Outcome:
         """Give foreign the rights it needs here, and send a request that carries them."""
         us = self.us()
-        cluster_id = foreign.spec.cluster_id
+        cluster_id, outgoing = foreign.spec.cluster_id, foreign.status.outgoing
         assert cluster_id is not None
+        asked = outgoing.requested_at if outgoing is not None else None
+        if asked is not None and self.clock.now() < asked + APART:
+            return Outcome(wake=APART, outcome="waiting")
         if not us.server:
             raise Refused(
                 "no address is known at which others reach our API server",
@@ -183,8 +200,8 @@ class OutgoingPeerings:
         await self._owner.hold(foreign, held=True)
         account = peer_account(cluster_id)
         await grant(self.home, forge_peer_rights(us.namespace, cluster_id), manager=MANAGER, clock=self.clock)
-        token, expires = await issue_token(self.home, us.namespace, account, self.clock)
-        sealed = forge_sealed(us, token, us.namespace, met.document.keys.sealing, cluster_id)
+        token = await issue_token(self.home, us.namespace, account, self.clock)
+        sealed = forge_sealed(us, token.text, us.namespace, met.document.keys.sealing, cluster_id)
         jti = new_jti()
         out: Wire = {
             "phase": "Requesting",
@@ -192,7 +209,7 @@ class OutgoingPeerings:
             "server": met.server,
             "requestedAt": format_time(self.clock.now()),
             "tokenDigest": digest(sealed),
-            "tokenExpires": format_time(expires),
+            **token.times(),
         }
         trusted = Reason.CA_FROM_DOCUMENT if met.ca_pem else Reason.CA_TRUSTED
         conditions = [
@@ -226,11 +243,11 @@ class OutgoingPeerings:
         assert offer is not None
         assert cluster_id is not None
         met = await self._meet(foreign)
-        token, expires = await issue_token(self.home, us.namespace, peer_account(cluster_id), self.clock)
-        sealed = forge_sealed(us, token, us.namespace, met.document.keys.sealing, cluster_id)
+        token = await issue_token(self.home, us.namespace, peer_account(cluster_id), self.clock)
+        sealed = forge_sealed(us, token.text, us.namespace, met.document.keys.sealing, cluster_id)
         await self._advertisement_status(offer, token_seen=offer.status.token_seen, kube_config=sealed)
         out = self._outgoing(foreign, phase=decision.phase)
-        out |= {"tokenDigest": digest(sealed), "tokenExpires": format_time(expires)}
+        out |= {"tokenDigest": digest(sealed), **token.times()}
         await self._tell(foreign, out, decision.conditions)
         return Outcome(writes=3, wake=SOON)
 

@@ -2,20 +2,22 @@
 
 import asyncio
 from collections.abc import Awaitable, Callable, Sequence
-from datetime import datetime, timedelta
+from datetime import timedelta
 from functools import partial
 
 from liqo.api.kinds import NAMESPACE, ROLE_BINDING
-from liqo.api.meta import Key, Kind, Wire, parse_time
+from liqo.api.meta import Key, Kind, Wire
 from liqo.errors import Absent, Forbidden, Unavailable
-from liqo.peering.tokens import LIFETIME, forge_access_review, forge_token_request
+from liqo.peering.tokens import Token, forge_access_review, forge_token_request, parse_token
 from liqo.runtime.ports import Clock, Cluster
 
 SETTLE = timedelta(seconds=2)  # authorizers follow a binding within some 100 ms
 POLL = timedelta(milliseconds=10)
 
 
-async def grant(cluster: Cluster, objects: Sequence[tuple[Kind, Wire]], *, manager: str, clock: Clock) -> None:
+async def grant(
+    cluster: Cluster, objects: Sequence[tuple[Kind, Wire]], *, manager: str, clock: Clock
+) -> None:
     """Apply objects, namespaces first and the rest at once.
 
     Some need a right that another of them grants; they are tried again until it is in force.
@@ -30,12 +32,10 @@ async def grant(cluster: Cluster, objects: Sequence[tuple[Kind, Wire]], *, manag
         )
 
 
-async def issue_token(cluster: Cluster, namespace: str, account: str, clock: Clock) -> tuple[str, datetime]:
-    """Return a fresh token of a ServiceAccount and its end."""
+async def issue_token(cluster: Cluster, namespace: str, account: str, clock: Clock) -> Token:
+    """Return a fresh token of a ServiceAccount."""
     path = f"/api/v1/namespaces/{namespace}/serviceaccounts/{account}/token"
-    answer = await settled(partial(cluster.post, path, forge_token_request(LIFETIME)), clock)
-    status = answer["status"]
-    return status["token"], parse_time(status["expirationTimestamp"])
+    return parse_token(await settled(partial(cluster.post, path, forge_token_request()), clock), clock.now())
 
 
 async def revoke(

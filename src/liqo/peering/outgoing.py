@@ -23,7 +23,7 @@ from liqo.api.meta import Condition, find_condition
 from liqo.api.names import OUTGOING_FINALIZER
 from liqo.api.reasons import ConditionType, Reason
 from liqo.peering.conditions import condition
-from liqo.peering.tokens import LAST_CALL, renewal
+from liqo.peering.tokens import last_call
 from liqo.runtime.ports import Health, Session
 
 ANSWER_WITHIN = timedelta(seconds=10)  # then we say what is wrong most often: our own address
@@ -53,7 +53,8 @@ class Seen:
     home_id: str
     server: str  # our own address, as others have to reach it
     advertisement: Advertisement | None
-    session: Session | None
+    session: Session | None  # with the credentials of that Advertisement, if it is accepted
+    unusable: str = ""  # why those credentials cannot be used
     node_there: bool
 
 
@@ -132,24 +133,34 @@ def _follow(seen: Seen, outgoing: Outgoing, now: datetime) -> Decision:
         )
     accepted = condition(ConditionType.ACCEPTED, True, Reason.ACCEPTED)
     requested = condition(ConditionType.REQUESTED, True, Reason.SENT)
-    if offer.status.phase != "Accepted" or offer.status.answers != outgoing.jti:
+    if not is_accepted(offer, outgoing):
         refused = offer.status.phase == "Refused"
         waiting = condition(
             ConditionType.ADVERTISED,
             False if refused else None,
-            offer.status.reason or (Reason.OFFER_REFUSED if refused else Reason.PENDING),
+            offer.status.reason or (Reason.OFFER_REFUSED if refused else Reason.CHECKING),
             offer.status.message,
         )
         return Decision(move=Move.REST, phase="Requested", conditions=(requested, accepted, waiting))
     return _keep(seen, outgoing, offer, (requested, accepted), now)
 
 
+def is_accepted(offer: Advertisement, outgoing: Outgoing) -> bool:
+    """Return whether an offer answers our newest request and was accepted as such."""
+    return (
+        offer.spec.phase == "Offered"
+        and offer.spec.answers == outgoing.jti
+        and offer.status.phase == "Accepted"
+        and offer.status.answers == outgoing.jti
+    )
+
+
 def _wait(seen: Seen, outgoing: Outgoing, now: datetime, *, stale: bool) -> Decision:
     """No answer to the newest request yet."""
     since = outgoing.requested_at or now
     pending = find_condition(seen.foreign.status.conditions, ConditionType.ACCEPTED)
-    if pending is not None and pending.reason == Reason.PENDING and outgoing.token_expires is not None:
-        again = renewal(outgoing.token_expires)
+    if pending is not None and pending.reason == Reason.PENDING and outgoing.token_renews is not None:
+        again = outgoing.token_renews
     else:
         again = since + ask_again_after(seen.foreign, since)
     if now >= again:
@@ -181,6 +192,9 @@ def _keep(
     seen: Seen, outgoing: Outgoing, offer: Advertisement, good: tuple[Condition, ...], now: datetime
 ) -> Decision:
     """The peering stands: keep its credentials alive in both directions."""
+    if seen.unusable:
+        bad = condition(ConditionType.ADVERTISED, False, Reason.BAD_CREDENTIALS, seen.unusable)
+        return Decision(move=Move.REST, phase="Requested", conditions=(*good, bad))
     conditions = (*good, condition(ConditionType.ADVERTISED, True, Reason.OFFER_ACCEPTED))
     established = Decision(move=Move.REST, phase="Established", conditions=conditions, use_offer=True)
     session = seen.session
@@ -189,16 +203,13 @@ def _keep(
         or (session.health is Health.REFUSED and now >= session.since + BELIEVE_REFUSAL)
     ):
         return Decision(move=Move.ASK)
-    if outgoing.token_expires is None:
+    due, end = outgoing.token_renews, outgoing.token_expires
+    if due is None or end is None:
         return established
-    due = renewal(outgoing.token_expires)
     wake = max(due - now, timedelta(seconds=1))
     if session is not None and session.health is Health.REFUSED:
         wake = min(wake, max(session.since + BELIEVE_REFUSAL - now, timedelta(seconds=1)))
-    if (
-        now >= renewal(outgoing.token_expires, share=LAST_CALL)
-        and offer.spec.token_seen != outgoing.token_digest
-    ):
+    if now >= last_call(due, end) and offer.spec.token_seen != outgoing.token_digest:
         return Decision(move=Move.ASK)
     if now >= due:
         return Decision(move=Move.HAND_OVER, phase="Established", conditions=conditions, use_offer=True)

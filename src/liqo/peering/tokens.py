@@ -1,18 +1,39 @@
 """How long a token lives and when the next one is due; pure."""
 
+from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Any
 
-from liqo.api.meta import Wire
+from liqo.api.meta import Wire, format_time, parse_time
+from liqo.runtime.secret import Secret
 
-LIFETIME = timedelta(hours=12)  # hours, not years: a leaked one ends by itself
-RENEW_AT = 2 / 3  # of its life
-LAST_CALL = 5 / 6  # of its life: unacknowledged by now, ask anew
+LIFETIME = timedelta(hours=12)  # asked for: hours, not years, since a leaked one ends by itself
+RENEW_AT = 2 / 3  # of its life, whatever the API server made that
 
 
-def renewal(expires: datetime, lifetime: timedelta = LIFETIME, share: float = RENEW_AT) -> datetime:
-    """Return when a share of a token's life is over."""
-    return expires - lifetime * (1 - share)
+@dataclass(frozen=True, slots=True)
+class Token:
+    """A token that we issued."""
+
+    text: Secret
+    renews: datetime  # when the next one is due
+    expires: datetime
+
+    def times(self) -> dict[str, str]:
+        """Return both instants as a status keeps them."""
+        return {"tokenRenews": format_time(self.renews), "tokenExpires": format_time(self.expires)}
+
+
+def parse_token(answer: Wire, now: datetime) -> Token:
+    """Read the answer to a TokenRequest; the API server may have given less time than was asked for."""
+    status = answer["status"]
+    expires = parse_time(status["expirationTimestamp"])
+    return Token(Secret(status["token"]), now + (expires - now) * RENEW_AT, expires)
+
+
+def last_call(renews: datetime, expires: datetime) -> datetime:
+    """Return when a token that nobody acknowledged is asked to be replaced by a new request: at 5/6 of its life."""
+    return renews + (expires - renews) / 2
 
 
 def forge_token_request(lifetime: timedelta = LIFETIME) -> Wire:

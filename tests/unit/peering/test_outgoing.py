@@ -52,6 +52,7 @@ def requested(**changes: Any) -> dict[str, Any]:
         "jti": "j1",
         "requestedAt": at(timedelta(seconds=1)),
         "tokenDigest": "d1",
+        "tokenRenews": (NOW + LIFETIME * 2 / 3).isoformat(),
         "tokenExpires": (NOW + LIFETIME).isoformat(),
         **changes,
     }
@@ -138,7 +139,7 @@ MOVES = {
         Move.REST,
     ),
     "a person has not decided and our token ages: ask again": (
-        seen(foreign(outgoing=requested(tokenExpires=(NOW + LIFETIME / 4).isoformat()), conditions=PENDING)),
+        seen(foreign(outgoing=requested(tokenRenews=NOW.isoformat()), conditions=PENDING)),
         Move.ASK,
     ),
     "an offer that answers an older request is none": (
@@ -171,14 +172,18 @@ MOVES = {
     ),
     "our token is two thirds through": (
         seen(
-            foreign(outgoing=requested(tokenExpires=(NOW + LIFETIME / 3).isoformat())),
+            foreign(outgoing=requested(tokenRenews=NOW.isoformat())),
             advertisement=offer(status=ACCEPTED, tokenSeen="d1"),
         ),
         Move.HAND_OVER,
     ),
     "our token nears its end and nobody acknowledged it": (
         seen(
-            foreign(outgoing=requested(tokenExpires=(NOW + LIFETIME / 7).isoformat())),
+            foreign(
+                outgoing=requested(
+                    tokenRenews=at(LIFETIME / 6), tokenExpires=(NOW + LIFETIME / 7).isoformat()
+                )
+            ),
             advertisement=offer(status=ACCEPTED, tokenSeen="d0"),
         ),
         Move.ASK,

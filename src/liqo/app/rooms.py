@@ -1,0 +1,98 @@
+"""Builds the rooms: one reconcile a loop, each given the stores and connections it works with."""
+
+from collections.abc import Callable
+
+from liqo.api.cluster_config import ClusterConfigSpec
+from liqo.app.stores import Stores
+from liqo.app.wiring import Reconciles
+from liqo.node.loop import VirtualNodes
+from liqo.peering.loop_document import WellKnown
+from liqo.peering.loop_incoming import IncomingPeerings
+from liqo.peering.loop_outgoing import OutgoingPeerings
+from liqo.peering.ports import Contact, Ourselves
+from liqo.runtime.ports import Clock, Cluster, Clusters, Events
+from liqo.sharing.loop_accept import Acceptance
+from liqo.sharing.loop_offer import Offers
+
+
+def build_rooms(
+    *,
+    cluster: Cluster,
+    stores: Stores,
+    settings: Callable[[], ClusterConfigSpec],
+    us: Callable[[], Ourselves],
+    clusters: Clusters,
+    contact: Contact,
+    events: Events,
+    clock: Clock,
+) -> Reconciles:
+    """Return the reconciles of all loops.
+
+    Args:
+        cluster: our own.
+        stores: what is watched there.
+        settings: in force.
+        us: who we are.
+        clusters: connections to others.
+        contact: first contact with others.
+        events: tells people.
+        clock: the time.
+    """
+    return Reconciles(
+        document=WellKnown(
+            home=cluster, config_maps=stores.config_maps, us=us, events=events, clock=clock
+        ).reconcile,
+        outgoing=OutgoingPeerings(
+            home=cluster,
+            clusters=clusters,
+            contact=contact,
+            foreigns=stores.foreigns,
+            advertisements=stores.advertisements,
+            nodes=stores.nodes,
+            us=us,
+            events=events,
+            clock=clock,
+        ).reconcile,
+        incoming=IncomingPeerings(
+            home=cluster,
+            clusters=clusters,
+            contact=contact,
+            foreigns=stores.foreigns,
+            requests=stores.requests,
+            namespaces=stores.tenants,
+            config=settings,
+            us=us,
+            events=events,
+            clock=clock,
+        ).reconcile,
+        accept=Acceptance(
+            home=cluster,
+            advertisements=stores.advertisements,
+            foreigns=stores.foreigns,
+            config=settings,
+            events=events,
+        ).reconcile,
+        offer=Offers(
+            home=cluster,
+            foreigns=stores.foreigns,
+            nodes=stores.nodes,
+            pods=stores.pods,
+            namespaces=stores.tenants,
+            config=settings,
+            events=events,
+        ).reconcile,
+        node=VirtualNodes(
+            home=cluster,
+            clusters=clusters,
+            foreigns=stores.foreigns,
+            advertisements=stores.advertisements,
+            nodes=stores.nodes,
+            pods=stores.pods,
+            config=settings,
+            home_id=lambda: us().cluster_id,
+            namespace=us().namespace,
+            address="",
+            events=events,
+            clock=clock,
+        ).reconcile,
+    )

@@ -1,0 +1,336 @@
+"""Two whole clusters in memory: every loop of both, real sealing and proofs, time turned by hand.
+
+The API servers are `memory_cluster`, which a contract test holds to the real one. Rights are modelled as far as
+peerings need them: a token counts while its ServiceAccount is there, its end has not come and a RoleBinding
+names the account.
+"""
+
+import asyncio
+import base64
+from collections.abc import AsyncIterator, Sequence
+from dataclasses import dataclass, field
+from datetime import timedelta
+from typing import Any
+
+import orjson
+from manual_clock import FixedRandom, ManualClock
+from memory_cluster import MemoryCluster
+from prometheus_client import CollectorRegistry
+
+from liqo.adapters.clusters import PeerClusters
+from liqo.adapters.kubeconfig import Access
+from liqo.api.kinds import (
+    CLUSTER_CONFIG,
+    CONFIG_MAP,
+    FEDERATION_REQUEST,
+    FOREIGN_CLUSTER,
+    NAMESPACE,
+    NODE,
+    ROLE_BINDING,
+    SERVICE_ACCOUNT,
+)
+from liqo.api.meta import Key, Kind, Wire, format_time
+from liqo.api.names import WELL_KNOWN_CONFIG_MAP, WELL_KNOWN_KEY
+from liqo.app.controller import Settings
+from liqo.app.gate import Gate
+from liqo.app.home import Home
+from liqo.app.identity import ensure_identity
+from liqo.app.rooms import build_rooms
+from liqo.app.stores import Stores, make_stores, selections
+from liqo.app.wiring import Triggers, make_loops, make_queues
+from liqo.errors import Absent, Forbidden, NotTrusted, Unauthorized, Unreachable
+from liqo.identity.document import parse_document
+from liqo.identity.kubeconfig import Credentials
+from liqo.identity.trust import TRUSTED
+from liqo.peering.ports import Met
+from liqo.runtime.metrics import Metrics
+from liqo.runtime.ports import Page, Selection, Way
+from liqo.runtime.watch import reflect
+
+NS = "liqo"
+
+
+@dataclass
+class Quiet:
+    """Implements `runtime.ports.Events`: remembers."""
+
+    told: list[tuple[str, str]] = field(default_factory=list)
+
+    def emit(self, about: Wire, kind: Kind, *, reason: str, message: str, warning: bool = False) -> None:
+        del about, kind, warning
+        self.told.append((reason, message))
+
+
+class Guarded:
+    """A MemoryCluster as seen with a token."""
+
+    def __init__(self, side: "Side", token: str) -> None:
+        self._side = side
+        self._token = orjson.loads(base64.urlsafe_b64decode(token.split(".")[1] + "=="))
+
+    def _check(self) -> MemoryCluster:
+        side, claims = self._side, self._token
+        if side.down:
+            raise Unreachable(f"{side.server} does not answer")
+        account = side.api.seen(SERVICE_ACCOUNT, claims["name"], claims["namespace"])
+        if account is None or account["metadata"]["uid"] != claims["uid"]:
+            raise Unauthorized("the token's account is gone")
+        if side.world.clock.now().timestamp() >= claims["exp"]:
+            raise Unauthorized("the token ended")
+        subjects = [s for b in side.api.objects(ROLE_BINDING) for s in b.get("subjects") or ()]
+        if not any((s["name"], s["namespace"]) == (claims["name"], claims["namespace"]) for s in subjects):
+            raise Forbidden("no rights")
+        return side.api
+
+    async def get(self, kind: Kind, key: Key) -> Wire:
+        return await self._check().get(kind, key)
+
+    async def list(self, selection: Selection, *, limit: int = 500, continue_token: str = "") -> Page:
+        return await self._check().list(selection, limit=limit, continue_token=continue_token)
+
+    async def watch(self, selection: Selection, resource_version: str) -> AsyncIterator[Wire]:
+        async for event in self._check().watch(selection, resource_version):
+            yield event
+
+    async def create(self, kind: Kind, obj: Wire) -> Wire:
+        return await self._check().create(kind, obj)
+
+    async def apply(self, kind: Kind, obj: Wire, *, manager: str, subresource: str = "") -> Wire:
+        return await self._check().apply(kind, obj, manager=manager, subresource=subresource)
+
+    async def patch(
+        self, kind: Kind, key: Key, patch: Wire, *, manager: str = "", subresource: str = ""
+    ) -> Wire:
+        return await self._check().patch(kind, key, patch, manager=manager, subresource=subresource)
+
+    async def delete(self, kind: Kind, key: Key, *, uid: str = "", grace: int | None = None) -> None:
+        await self._check().delete(kind, key, uid=uid, grace=grace)
+
+    async def post(self, path: str, body: Wire) -> Wire:
+        return await self._check().post(path, body)
+
+    async def fetch(self, path: str) -> Wire:
+        return await self._check().get(FEDERATION_REQUEST, Key(NS, path.rsplit("/", 1)[1]))
+
+    async def close(self) -> None:
+        """Nothing is open."""
+
+
+@dataclass
+class Acquaintance:
+    """Implements `peering.ports.Contact` between the sides of a world."""
+
+    world: "World"
+
+    async def meet(
+        self, servers: Sequence[str], namespace: str, *, expected: str | None, allow_untrusted: bool
+    ) -> Met:
+        side = self.world.at(servers[0])
+        if not allow_untrusted:
+            raise NotTrusted("no known CA", reason="CANotTrusted")
+        found = side.api.seen(CONFIG_MAP, WELL_KNOWN_CONFIG_MAP, namespace)
+        if found is None:
+            raise Unreachable("no document yet", reason="DocumentMissing")
+        document = parse_document(found["data"][WELL_KNOWN_KEY], self.world.clock.now(), expected=expected)
+        return Met(document=document, server=servers[0], ca_pem="", at=self.world.clock.now())
+
+    async def ask(self, met: Met, namespace: str, request: Wire) -> Sequence[str]:
+        return await self.world.at(met.server).admit(namespace, request)
+
+
+class Side:
+    """One cluster and its controller."""
+
+    def __init__(self, world: "World", name: str, number: int) -> None:
+        self.world, self.name = world, name
+        self.server = f"https://10.0.0.{number}:6443"
+        self.api = MemoryCluster(now=world.clock.now)
+        self.api.answers["token"] = self._issue
+        self.api.answers["subjectaccessreviews"] = self._review
+        self.events = Quiet()
+        self.down = False  # its API server, for others
+        self.gate: Gate | None = None
+        self._tasks: list[asyncio.Task[Any]] = []
+        self._clusters: PeerClusters | None = None
+
+    def _issue(self, path: str, body: Wire) -> Wire:
+        parts = path.split("/")
+        namespace, name = parts[4], parts[6]
+        account = self.api.seen(SERVICE_ACCOUNT, name, namespace)
+        if account is None:
+            raise Absent(f"serviceaccounts {name} not found")
+        asked = timedelta(seconds=body["spec"]["expirationSeconds"])
+        end = self.world.clock.now() + min(asked, self.world.longest_token)
+        claims = {
+            "name": name,
+            "namespace": namespace,
+            "uid": account["metadata"]["uid"],
+            "exp": int(end.timestamp()),
+            "n": len(self.api.calls),
+        }
+        payload = base64.urlsafe_b64encode(orjson.dumps(claims)).rstrip(b"=").decode()
+        return {"status": {"token": f"h.{payload}.s", "expirationTimestamp": format_time(end)}}
+
+    def _review(self, _path: str, body: Wire) -> Wire:
+        _, _, namespace, name = body["spec"]["user"].split(":")
+        subjects = [s for b in self.api.objects(ROLE_BINDING) for s in b.get("subjects") or ()]
+        return {
+            "status": {"allowed": any((s["name"], s["namespace"]) == (name, namespace) for s in subjects)}
+        }
+
+    async def admit(self, namespace: str, request: Wire) -> Sequence[str]:
+        if self.down or self.gate is None:
+            raise Unreachable(f"{self.server} does not answer")
+        ruling = self.gate.judge(request, request["metadata"]["name"])
+        if not ruling.allowed:
+            raise Forbidden(ruling.message, reason=ruling.reason)
+        wire = {**request, "metadata": {**request["metadata"], "namespace": namespace}}
+        await self.api.create(FEDERATION_REQUEST, wire)
+        return ruling.warnings
+
+    def connect(self, credentials: Credentials, _way: Way) -> Guarded:
+        return Guarded(self.world.at(credentials.server), credentials.token.reveal())
+
+    async def start(self) -> None:
+        """Start the controller."""
+        clock, random, metrics = self.world.clock, FixedRandom(0.5), Metrics(CollectorRegistry())
+        stores = make_stores()
+        settings = Settings(stores)
+        cluster_id, identity = await ensure_identity(self.api, NS)
+        self.id = cluster_id
+        home = Home(
+            cluster_id=cluster_id,
+            identity=identity,
+            namespace=NS,
+            access=Access(server=self.server, ssl_context=None),
+            cluster_info="",
+            nodes=stores.nodes,
+            config=settings,
+        )
+        queues = make_queues(clock, random)
+        triggers = Triggers(queues, stores, NS)
+        self._clusters = PeerClusters(
+            us=home.us,
+            check=lambda _ip: TRUSTED,
+            changed=triggers.peer,
+            clock=clock,
+            random=random,
+            connect=self.connect,
+        )
+        rooms = build_rooms(
+            cluster=self.api,
+            stores=stores,
+            settings=settings,
+            us=home.us,
+            clusters=self._clusters,
+            contact=Acquaintance(self.world),
+            events=self.events,
+            clock=clock,
+        )
+        self.gate = Gate(stores, home, settings, clock, metrics)
+        self._tasks = [
+            asyncio.create_task(reflect(self.api, selection, store, clock, random))
+            for selection, store in selections(NS, stores)
+        ]
+        await self._filled(stores)
+        triggers.subscribe()
+        triggers.everything()
+        self._tasks += [
+            asyncio.create_task(self._run(loop)) for loop in make_loops(rooms, queues, clock, metrics)
+        ]
+
+    async def _filled(self, stores: Stores) -> None:
+        for name in type(stores).__dataclass_fields__:
+            await getattr(stores, name).wait_synced()
+
+    async def _run(self, loop: Any) -> None:
+        await loop.run()
+
+    async def collect(self) -> None:
+        """Do what the namespace controller does: what is in a namespace goes with it."""
+        there = {o["metadata"]["name"] for o in self.api.objects(NAMESPACE)} | {NS}
+        for kind in (ROLE_BINDING, SERVICE_ACCOUNT):
+            for obj in self.api.objects(kind):
+                if obj["metadata"]["namespace"] not in there:
+                    await self.api.delete(kind, Key.of(obj))
+
+    async def stop(self) -> None:
+        """End the controller without a word, as kill -9 does."""
+        self.gate = None
+        for task in self._tasks:
+            task.cancel()
+        await asyncio.gather(*self._tasks, return_exceptions=True)
+        if self._clusters is not None:
+            await self._clusters.close()
+        self._tasks = []
+
+    # What a person sees.
+
+    def foreign(self, name: str) -> Wire | None:
+        return self.api.seen(FOREIGN_CLUSTER, name)
+
+    def virtual_nodes(self) -> list[Wire]:
+        return [n for n in self.api.objects(NODE) if n["metadata"].get("labels", {}).get("liqo.io/type")]
+
+    def condition(self, name: str, kind: str) -> tuple[str, str] | None:
+        found = (self.foreign(name) or {}).get("status", {}).get("conditions", [])
+        return next(((c["status"], c["reason"]) for c in found if c["type"] == kind), None)
+
+
+@dataclass
+class World:
+    """Two clusters that reach each other."""
+
+    clock: ManualClock = field(default_factory=ManualClock)
+    sides: dict[str, Side] = field(default_factory=dict)
+    longest_token: timedelta = timedelta(days=1)  # as --service-account-max-token-expiration says
+
+    def at(self, server: str) -> Side:
+        side = next((s for s in self.sides.values() if s.server == server), None)
+        if side is None or side.down:
+            raise Unreachable(f"{server} does not answer")
+        return side
+
+    async def begin(self) -> None:
+        for number, name in enumerate(("rome", "milan"), start=1):
+            side = self.sides[name] = Side(self, name, number)
+            await side.api.create(NODE, real_node(f"{name}-1"))
+            spec = {"discoveryConfig": {"clusterName": name}}
+            await side.api.create(CLUSTER_CONFIG, {"metadata": {"name": "clusterconfig"}, "spec": spec})
+            await side.start()
+        await self.run(timedelta(seconds=1))
+
+    async def run(self, span: timedelta, step: timedelta = timedelta(milliseconds=250)) -> None:
+        """Let time pass in small steps."""
+        end = self.clock.now() + span
+        while self.clock.now() < end:
+            await self.clock.advance(min(step, end - self.clock.now()))
+            for side in self.sides.values():
+                await side.collect()
+
+    async def join(self, home: str, foreign: str, name: str = "foreign-cluster") -> None:
+        """Apply the seed's ForeignCluster."""
+        there = self.sides[foreign]
+        spec = {
+            "clusterID": there.id,
+            "join": True,
+            "namespace": NS,
+            "apiUrl": there.server,
+            "discoveryType": "Manual",
+            "allowUntrustedCA": True,
+        }
+        await self.sides[home].api.create(FOREIGN_CLUSTER, {"metadata": {"name": name}, "spec": spec})
+
+    async def end(self) -> None:
+        for side in self.sides.values():
+            await side.stop()
+
+
+def real_node(name: str) -> Wire:
+    return {
+        "metadata": {"name": name},
+        "status": {
+            "allocatable": {"cpu": "4", "memory": "8Gi", "pods": "110"},
+            "conditions": [{"type": "Ready", "status": "True"}],
+        },
+    }
