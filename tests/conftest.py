@@ -1,8 +1,9 @@
-"""What all tests share: no task may be left behind, and hypothesis draws the same examples everywhere."""
+"""What all tests share: none hangs, no task is left behind, hypothesis draws the same examples everywhere."""
 
 import asyncio
 import os
-from collections.abc import AsyncIterator
+import signal
+from collections.abc import AsyncIterator, Iterator
 from importlib.util import find_spec
 from inspect import iscoroutinefunction
 
@@ -14,6 +15,27 @@ settings.register_profile("explore", max_examples=1_000, deadline=None)
 settings.load_profile(os.environ.get("HYPOTHESIS_PROFILE", "ci"))
 
 pytest_plugins = ["liqo.lab.pytest_plugin"] if find_spec("liqo.lab.pytest_plugin") else []
+
+
+TEST_SECONDS = 120  # far more than any takes on a busy machine
+LONG_SECONDS = 1_200
+
+
+@pytest.hookimpl(wrapper=True)
+def pytest_runtest_call(item: pytest.Item) -> Iterator[None]:
+    """Fail a test that does not end, with the traceback of where it was."""
+
+    def over(_signal: int, _frame: object) -> None:
+        raise TimeoutError(f"not done after {seconds} s")
+
+    seconds = LONG_SECONDS if item.get_closest_marker("long") else TEST_SECONDS
+    before = signal.signal(signal.SIGALRM, over)
+    signal.alarm(seconds)
+    try:
+        yield
+    finally:
+        signal.alarm(0)
+        signal.signal(signal.SIGALRM, before)
 
 
 @pytest.fixture(autouse=True)
