@@ -3,7 +3,7 @@
 import socket
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from urllib.parse import urlsplit
 
@@ -35,6 +35,7 @@ class Request:
     image: str | None = None
     webhook_url: str | None = None
     controller_kubeconfig: Path = Path("liqo-controller.kubeconfig")
+    controller_server: str | None = None  # where the controller reaches the API server, if not where we do
 
 
 @asynccontextmanager
@@ -70,7 +71,8 @@ async def install_into(request: Request, say: Say) -> list[str]:
         await install(cluster, what, say, SystemClock())
         await _settle(cluster, request)
         if request.image is None:
-            text = await controller_kubeconfig(cluster, access, request.namespace, SystemClock())
+            there = replace(access, server=request.controller_server or access.server)
+            text = await controller_kubeconfig(cluster, there, request.namespace, SystemClock())
             _write_private(request.controller_kubeconfig, text)
     return _explain(request, policy, server)
 
@@ -126,9 +128,15 @@ async def uninstall_from(kubeconfig: Path | None, context: str | None, namespace
 
 
 async def install_into_lab(
-    *, kubeconfig: Path, namespace: str, controller_kubeconfig: Path, host: str, cluster_name: str
+    *,
+    kubeconfig: Path,
+    namespace: str,
+    controller_kubeconfig: Path,
+    host: str,
+    cluster_name: str,
+    api_url: str,
 ) -> None:
-    """Install into a cluster of the lab, whose controller serves its webhook on `host`."""
+    """Install into a cluster of the lab from outside; its controller runs inside, and serves on `host`."""
     request = Request(
         kubeconfig=kubeconfig,
         namespace=namespace,
@@ -136,5 +144,6 @@ async def install_into_lab(
         request_policy="Accept",
         webhook_url=f"https://{host}:{WEBHOOK_PORT}",
         controller_kubeconfig=controller_kubeconfig,
+        controller_server=api_url,
     )
     await install_into(request, lambda _line: None)

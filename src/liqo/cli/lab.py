@@ -1,6 +1,5 @@
 """`liqo lab`: real clusters on this machine, without Docker."""
 
-import asyncio
 import os
 import re
 import sys
@@ -13,9 +12,9 @@ import typer
 from liqo.cli.output import print_fault, print_json, print_table, stderr
 from liqo.errors import Fault, Invalid
 from liqo.lab.build import ensure_binaries
-from liqo.lab.lab import LIQO, Lab
+from liqo.lab.lab import Lab
 from liqo.lab.progress import OnConsole
-from liqo.lab.spec import NAMESPACE, ClusterSpec
+from liqo.lab.spec import ClusterSpec
 from liqo.lab.status import ClusterStatus, forge_status
 
 app = typer.Typer(
@@ -62,19 +61,13 @@ def up(
 
     Example: liqo lab up rome milan --nodes 5
     """
+    from liqo.app.lab import up_with_liqo  # noqa: PLC0415  only this command needs it
+
     with OnConsole() as progress:
         lab = Lab(progress=progress)
-        done = lab.up(names or (), nodes=nodes, anonymous=anonymous, liqo=liqo, loopback=loopback)
-        wanted = [lab.cluster(name) for name in done.started]
-        todo = [spec for spec in wanted if spec.liqo and not lab.is_running(spec.name, LIQO)]
-        if todo:
-            progress.doing("installing Liqo")
-            asyncio.run(_install(todo))
-            for spec in todo:
-                lab.start(spec.name, LIQO)
-        for spec in wanted:
-            parts = [*done.started[spec.name], *([LIQO] if spec in todo else [])]
-            progress.say(_told(spec, parts, created=spec.name in done.created))
+        done = up_with_liqo(lab, names or (), nodes=nodes, anonymous=anonymous, liqo=liqo, loopback=loopback)
+        for spec, parts, created in done:
+            progress.say(_told(spec, parts, created=created))
 
 
 @app.command()
@@ -237,28 +230,6 @@ def parse_span(text: str) -> float:
         raise Invalid(f"{text!r} is no duration", hint="such as +5m, -90s, 1h30m, or 0")
     seconds = sum(float(number) * _UNITS[unit] for number, unit in _PART.findall(match[2]))
     return -seconds if match[1] == "-" and seconds else seconds
-
-
-async def _install(specs: Sequence[ClusterSpec]) -> None:
-    """Install Liqo into clusters, all at once, and write its controllers' kubeconfigs."""
-    from liqo.app.setup import install_into_lab  # noqa: PLC0415  only --liqo needs it
-
-    await asyncio.gather(
-        *(
-            install_into_lab(
-                kubeconfig=spec.kubeconfig,
-                namespace=NAMESPACE,
-                controller_kubeconfig=spec.controller_kubeconfig,
-                host=spec.host,
-                cluster_name=spec.name,
-            )
-            for spec in specs
-        )
-    )
-    for spec in specs:
-        # It was installed from here; the controller runs there.
-        text = spec.controller_kubeconfig.read_text()
-        spec.controller_kubeconfig.write_text(text.replace(spec.people_url, spec.api_url))
 
 
 def _told(spec: ClusterSpec, started: Sequence[str], *, created: bool) -> str:

@@ -6,7 +6,7 @@ from typing import Annotated
 
 import typer
 
-from liqo.cli import controller, installing, peers, sharing, status
+from liqo.cli import controller, demo, installing, lab, peers, sharing, status
 from liqo.cli.output import print_fault
 from liqo.errors import Fault, Invalid
 
@@ -19,7 +19,8 @@ app = typer.Typer(
     rich_markup_mode=None,
     context_settings={"help_option_names": ["-h", "--help"]},
 )
-for group in (installing, peers, sharing, status, controller):
+app.add_typer(lab.app, name="lab")
+for group in (installing, peers, sharing, status, controller, demo):
     group.mount(app)
 
 EXIT_FAULT = 1

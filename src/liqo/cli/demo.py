@@ -1,0 +1,29 @@
+"""`liqo demo`."""
+
+import typer
+
+from liqo.lab.progress import OnConsole
+
+
+def mount(app: typer.Typer) -> None:
+    """Add the command."""
+    app.command()(demo)
+
+
+def demo() -> None:
+    """Show the main job on this machine: two clusters, one YAML file, one new node.
+
+    Everything stays up to play with; `liqo lab down` ends it. The first time, the lab's programs are built.
+
+    Example: liqo demo
+    """
+    from liqo.app.demo import next_commands, run_demo  # noqa: PLC0415  the CLI starts fast
+    from liqo.lab.lab import Lab  # noqa: PLC0415
+
+    with OnConsole() as progress:
+        lab = Lab(progress=progress)
+        run_demo(lab, typer.echo)
+    typer.echo("\nTry next (in this folder; .venv/bin/liqo if liqo is not on your PATH):")
+    for command in next_commands(lab):
+        typer.echo(f"  {command}")
+    typer.echo("\nStop everything: liqo lab down")
