@@ -120,7 +120,7 @@ class Transport:
         except (aiohttp.ClientError, OSError, TimeoutError) as exc:
             raise self._unreachable(request, exc) from exc
         finally:
-            response.close()
+            _drop(response)
 
     async def _send_once(self, request: Request) -> Answer:
         began, code = self.clock.now(), 0
@@ -210,7 +210,7 @@ class Transport:
         async for chunk in response.content.iter_any():
             size += len(chunk)
             if size > self.max_response:
-                response.close()
+                _drop(response)
                 raise Malformed(f"an answer of {URL(self.server).host} has over {self.max_response} bytes")
             chunks.append(chunk)
         return chunks[0] if len(chunks) == 1 else b"".join(chunks)
@@ -257,6 +257,13 @@ async def split_lines(content: aiohttp.StreamReader) -> AsyncGenerator[bytes]:
             size += len(first)
             if size > MAX_LINE:
                 raise Malformed(f"a line has over {MAX_LINE} bytes")
+
+
+def _drop(response: aiohttp.ClientResponse) -> None:
+    """Close an answer's connection at once, without the farewell that TLS would wait for."""
+    if response.connection is not None and response.connection.transport is not None:
+        response.connection.transport.abort()
+    response.close()
 
 
 def _make_socket(address: tuple[Any, ...]) -> socket.socket:
