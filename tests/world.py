@@ -13,8 +13,6 @@ from datetime import timedelta
 from typing import Any
 
 import orjson
-from manual_clock import FixedRandom, ManualClock
-from memory_cluster import MemoryCluster
 from prometheus_client import CollectorRegistry
 
 from liqo.adapters.clusters import PeerClusters
@@ -46,6 +44,8 @@ from liqo.peering.ports import Met
 from liqo.runtime.metrics import Metrics
 from liqo.runtime.ports import Page, Selection, Way
 from liqo.runtime.watch import reflect
+from manual_clock import FixedRandom, ManualClock
+from memory_cluster import MemoryCluster
 
 NS = "liqo"
 

@@ -4,7 +4,6 @@ from collections.abc import AsyncIterator
 from datetime import timedelta
 
 import pytest
-from world import NS, World
 
 from liqo.api.kinds import (
     ADVERTISEMENT,
@@ -16,6 +15,7 @@ from liqo.api.kinds import (
     SERVICE_ACCOUNT,
 )
 from liqo.api.meta import Key, Wire
+from world import NS, World
 
 FEW_SECONDS = timedelta(seconds=5)
 

@@ -1,0 +1,1 @@
+"""Measures what docs promise, on clusters of its own."""

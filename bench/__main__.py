@@ -1,0 +1,116 @@
+"""`make bench`: what the design promises, measured now, on this machine, beside its budget.
+
+Seconds say little from one machine to the next; so each time is also told as a multiple of one small write on the
+same API server in the same run.
+"""
+
+import argparse
+import asyncio
+import json
+import sys
+import tempfile
+from collections import Counter
+from dataclasses import asdict, dataclass
+from pathlib import Path
+
+from bench.measure import FOREIGN, HOME, Clusters, quantile, resident
+from liqo.app.lab import up_with_liqo
+from liqo.lab.lab import Lab
+from liqo.lab.progress import OnConsole
+
+RUNS = 20
+
+
+@dataclass(frozen=True)
+class Figure:
+    """One line of the table."""
+
+    what: str
+    value: float
+    unit: str
+    budget: float | None
+    ratio: float | None = None  # of one small write, for times
+
+    @property
+    def held(self) -> str:
+        if self.budget is None:
+            return ""
+        return "held" if self.value <= self.budget else "MISSED"
+
+
+async def measure(lab: Lab, runs: int) -> list[Figure]:
+    async with Clusters(lab) as clusters:
+        unit = await clusters.yardstick()
+        await clusters.create()
+        before = {name: await clusters.idle(name) for name in (HOME, FOREIGN)}
+        joins, unjoins = [], []
+        for run in range(runs):
+            joins.append(await clusters.join())
+            if run < runs - 1:
+                unjoins.append(await clusters.unjoin())
+            print(f"run {run + 1}: join {joins[-1]:.2f} s", file=sys.stderr)
+        after = {name: await clusters.idle(name) for name in (HOME, FOREIGN)}
+        memory = resident(lab, HOME)
+        unjoins.append(await clusters.unjoin())
+        starts = [await clusters.start() for _ in range(3)]
+
+    def time(what: str, seconds: float, budget: float) -> Figure:
+        return Figure(what, round(seconds, 3), "s", budget, round(seconds / unit, 1))
+
+    return [
+        Figure("one small write, the unit of ratios", round(unit, 4), "s", None),
+        time("join → node Ready, P50", quantile(joins, 0.5), 0.5),
+        time("join → node Ready, P99", quantile(joins, 0.99), 2.0),
+        time("unjoin, both live, P50", quantile(unjoins, 0.5), 5.0),
+        time("unjoin, both live, P99", quantile(unjoins, 0.99), 5.0),
+        time("start → first reconcile", max(starts), 2.0),
+        Figure("memory with one peer", round(memory, 1), "MiB", 100),
+        *idle_figures(HOME, before[HOME], after[HOME], 12),
+        *idle_figures(FOREIGN, before[FOREIGN], after[FOREIGN], 10),
+    ]
+
+
+def idle_figures(
+    name: str, before: Counter[tuple[str, str]], after: Counter[tuple[str, str]], budget: float
+) -> list[Figure]:
+    """Return what one idle peer adds to the requests of a minute, in all and by verb and resource."""
+    side = "home" if name == HOME else "foreign"
+    added = Counter({k: v - before[k] for k, v in after.items() if v != before[k]})
+    total = Figure(f"requests an idle minute, {side}", sum(added.values()), "", budget)
+    rows = [
+        Figure(f"  {verb} {resource}", count, "", None) for (verb, resource), count in sorted(added.items())
+    ]
+    return [total, *rows]
+
+
+def show(figures: list[Figure]) -> None:
+    print(f"{'what':<42} {'value':>9} {'':<4} {'budget':>8} {'':<7} {'x small write':>13}")
+    for f in figures:
+        budget = "" if f.budget is None else f"{f.budget:g}"
+        ratio = "" if f.ratio is None else f"{f.ratio:g}"
+        print(f"{f.what:<42} {f.value:>9g} {f.unit:<4} {budget:>8} {f.held:<7} {ratio:>13}")
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(prog="python -m bench", description=__doc__)
+    parser.add_argument("-o", "--output", choices=["table", "json"], default="table")
+    parser.add_argument("--file", type=Path, help="write the JSON here, beside what is printed")
+    parser.add_argument("--runs", type=int, default=RUNS, help="of join and unjoin")
+    args = parser.parse_args()
+    with tempfile.TemporaryDirectory(prefix="liqo-bench-") as folder, OnConsole() as progress:
+        lab = Lab(Path(folder) / "lab", progress=progress)
+        try:
+            up_with_liqo(lab, (HOME, FOREIGN))
+            figures = asyncio.run(measure(lab, args.runs))
+        finally:
+            lab.down()
+    found = json.dumps([asdict(f) | {"held": f.held} for f in figures], indent=2, ensure_ascii=False)
+    if args.file:
+        args.file.write_text(found + "\n")
+    if args.output == "json":
+        print(found)
+    else:
+        show(figures)
+
+
+main()

@@ -1,0 +1,162 @@
+"""The measurements: each takes two running clusters and returns figures."""
+
+import asyncio
+import re
+import statistics
+from collections import Counter
+from collections.abc import Callable
+from contextlib import AsyncExitStack
+from dataclasses import dataclass, field
+from datetime import timedelta
+from pathlib import Path
+from typing import Self
+
+from liqo.adapters.clock import SystemClock
+from liqo.adapters.kube import HttpCluster
+from liqo.api.foreign_cluster import ForeignCluster
+from liqo.api.kinds import CONFIG_MAP, FOREIGN_CLUSTER, NAMESPACE
+from liqo.api.meta import Key, Wire, is_true
+from liqo.api.names import NAMESPACE as LIQO_NAMESPACE
+from liqo.api.names import TENANT_LABEL
+from liqo.api.reasons import ConditionType
+from liqo.app.setup import connected
+from liqo.lab.lab import LIQO, Lab
+from liqo.runtime.ports import Selection
+
+HOME, FOREIGN = "rome", "milan"
+NAME = "foreign-cluster"
+POLL = timedelta(milliseconds=2)
+WITHIN = timedelta(seconds=60)
+IDLE = timedelta(seconds=90)
+REQUESTS = re.compile(r"^apiserver_request_total\{(.*)\} (\S+)$", re.MULTILINE)
+LABEL = re.compile(r'(\w+)="([^"]*)"')
+Look = Callable[[ForeignCluster], bool]
+
+
+def quantile(values: list[float], share: float) -> float:
+    """Return a quantile as the value at that rank, so that it was really seen."""
+    ordered = sorted(values)
+    return ordered[min(int(len(ordered) * share), len(ordered) - 1)]
+
+
+@dataclass
+class Clusters:
+    """Both clusters as their administrators see them."""
+
+    lab: Lab
+    clock: SystemClock = field(default_factory=SystemClock)
+    stack: AsyncExitStack = field(default_factory=AsyncExitStack)
+    to: dict[str, HttpCluster] = field(default_factory=dict)
+
+    async def __aenter__(self) -> Self:
+        for name in (HOME, FOREIGN):
+            cluster, _ = await self.stack.enter_async_context(
+                connected(self.lab.cluster(name).kubeconfig, None)
+            )
+            self.to[name] = cluster
+        return self
+
+    async def __aexit__(self, *_: object) -> None:
+        await self.stack.aclose()
+
+    async def create(self) -> None:
+        """Apply the seed's ForeignCluster, not joined yet."""
+        found = await self.to[FOREIGN].get(CONFIG_MAP, Key(LIQO_NAMESPACE, "cluster-id"))
+        spec = {
+            "clusterID": found["data"]["cluster-id"],
+            "join": False,
+            "namespace": LIQO_NAMESPACE,
+            "apiUrl": self.lab.cluster(FOREIGN).api_url,
+            "discoveryType": "Manual",
+            "allowUntrustedCA": True,
+        }
+        await self.to[HOME].apply(
+            FOREIGN_CLUSTER, {"metadata": {"name": NAME}, "spec": spec}, manager="bench"
+        )
+
+    async def join(self) -> float:
+        """Join and return how long it took until the node was Ready, in seconds."""
+        return await self._set(
+            join=True, until=lambda f: is_true(f.status.conditions, ConditionType.NODE_READY)
+        )
+
+    async def unjoin(self) -> float:
+        """Unjoin and return how long it took until nothing of it was left at home, in seconds."""
+        took = await self._set(join=False, until=lambda f: not f.metadata.finalizers)
+        await self.clean()
+        return took
+
+    async def clean(self) -> None:
+        """Wait until foreign is as before, so that the next join begins from nothing."""
+        while (await self.to[FOREIGN].list(Selection(NAMESPACE, labels=TENANT_LABEL))).items:
+            await self.clock.sleep(POLL * 20)
+
+    async def _set(self, *, join: bool, until: Look) -> float:
+        key, began = Key("", NAME), self.clock.now()
+        await self.to[HOME].patch(FOREIGN_CLUSTER, key, {"spec": {"join": join}}, manager="bench")
+        while True:
+            foreign = ForeignCluster.parse(await self.to[HOME].get(FOREIGN_CLUSTER, key))
+            took = self.clock.now() - began
+            if until(foreign):
+                return took.total_seconds()
+            if took > WITHIN:
+                raise TimeoutError(f"join={join}: {foreign.status.wire()}")
+            await self.clock.sleep(POLL)
+
+    async def yardstick(self, count: int = 50) -> float:
+        """Return what one small write costs on this machine now, in seconds: the unit of all ratios."""
+        took = []
+        for number in range(count):
+            began = self.clock.now()
+            body: Wire = {"metadata": {"name": "bench", "namespace": "default"}, "data": {"n": str(number)}}
+            await self.to[HOME].apply(CONFIG_MAP, body, manager="bench")
+            took.append((self.clock.now() - began).total_seconds())
+        await self.to[HOME].delete(CONFIG_MAP, Key("default", "bench"))
+        return statistics.median(took)
+
+    async def idle(self, name: str) -> Counter[tuple[str, str]]:
+        """Return the requests that an API server answered in an idle minute, by verb and resource."""
+        before = await self._requests(name)
+        await self.clock.sleep(IDLE)
+        after = await self._requests(name)
+        minutes = IDLE / timedelta(minutes=1)
+        return Counter({k: round((v - before[k]) / minutes) for k, v in after.items() if v > before[k]})
+
+    async def _requests(self, name: str) -> Counter[tuple[str, str]]:
+        text = (await self.to[name].fetch_raw("/metrics")).body.decode()
+        found: Counter[tuple[str, str]] = Counter()
+        for labels, value in REQUESTS.findall(text):
+            known = dict(LABEL.findall(labels))
+            found[known["verb"], known["resource"]] += int(float(value))
+        return found
+
+    async def start(self) -> float:
+        """Restart Liqo at home and return how long it took from the process's start to its first reconcile."""
+        self.lab.kill(HOME, LIQO)
+        began = self.clock.now()
+        starting = asyncio.create_task(asyncio.to_thread(self.lab.start, HOME, LIQO))
+        while not await self._has_reconciled():
+            await self.clock.sleep(POLL * 5)
+        took = (self.clock.now() - began).total_seconds()
+        await starting
+        return took
+
+    async def _has_reconciled(self) -> bool:
+        address, port = self.lab.cluster(HOME).reach(LIQO)
+        try:
+            reader, writer = await asyncio.open_connection(address, port)
+            writer.write(b"GET /metrics HTTP/1.0\r\nHost: liqo\r\n\r\n")
+            text = (await asyncio.wait_for(reader.read(-1), 2)).decode()
+            writer.close()
+        except (OSError, TimeoutError):
+            return False
+        return "liqo_reconciles_total{" in text
+
+
+def resident(lab: Lab, name: str) -> float:
+    """Return the resident memory of a cluster's Liqo, in MiB."""
+    status = next(c for c in lab.status() if c.name == name)
+    pid = next(c.pid for c in status.components if c.name == LIQO)
+    text = Path(f"/proc/{pid}/status").read_text()
+    kib = int(next(line.split()[1] for line in text.splitlines() if line.startswith("VmRSS:")))
+    return kib / 1024
