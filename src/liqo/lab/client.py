@@ -2,6 +2,7 @@
 
 import http.client
 import json
+import socket
 import ssl
 from dataclasses import dataclass
 from typing import Any
@@ -49,15 +50,10 @@ def request(
         Unreachable: nobody answers there.
     """
     address, port = spec.reach(probe.service)
-    if probe.tls:
-        context = ssl.create_default_context(cafile=str(spec.pki / f"{probe.ca}.crt"))
-        context.load_cert_chain(spec.pki / f"{probe.client}.crt", spec.pki / f"{probe.client}.key")
-        connection: http.client.HTTPConnection = http.client.HTTPSConnection(
-            address, port, timeout=timeout, context=context
-        )
-    else:
-        connection = http.client.HTTPConnection(address, port, timeout=timeout)
+    connection = http.client.HTTPConnection(address, port)
+    connection.sock = _socket(spec, probe, timeout)
     try:
+        connection.sock.connect((address, port))
         data = None if body is None else json.dumps(body)
         connection.request(method, probe.path, body=data, headers={"Content-Type": "application/json"})
         response = connection.getresponse()
@@ -66,6 +62,21 @@ def request(
         raise Unreachable(f"{spec.name}: {probe.service} does not answer: {exc}") from exc
     finally:
         connection.close()
+
+
+def _socket(spec: ClusterSpec, probe: Probe, timeout: float) -> socket.socket:
+    """Return a socket that is not connected yet.
+
+    TLS is put on before and not, as http.client does, after: Python 3.11 loses the socket when a connection
+    is reset just between the two, as happens while a program starts.
+    """
+    plain = socket.socket()
+    plain.settimeout(timeout)
+    if not probe.tls:
+        return plain
+    context = ssl.create_default_context(cafile=str(spec.pki / f"{probe.ca}.crt"))
+    context.load_cert_chain(spec.pki / f"{probe.client}.crt", spec.pki / f"{probe.client}.key")
+    return context.wrap_socket(plain, server_hostname=spec.reach(probe.service)[0])
 
 
 def is_ready(spec: ClusterSpec, probe: Probe, *, timeout: float = TIMEOUT_SECONDS) -> bool:

@@ -6,6 +6,7 @@ from dataclasses import dataclass, field
 from liqo.lab.spec import PORTS, ClusterSpec
 
 PYTHON = "python"  # a program that is this interpreter; any other is one of the Go binary's
+POD_LOG_PREFIX = "2024-01-01T00:00:00Z stdout F"  # as a container runtime writes it (CRI log format)
 CLIENT_LIMITS = ("--kube-api-qps=2000", "--kube-api-burst=4000")  # else theirs is the speed that one measures
 
 
@@ -181,7 +182,7 @@ def kwok(spec: ClusterSpec, config: str) -> Component:
             f"--tls-cert-file={spec.pki / 'server.crt'}",
             f"--tls-private-key-file={spec.pki / 'server.key'}",
         ),
-        files={"kwok.yaml": config, "pod.log": f"a fake pod of {spec.name} says hello\n"},
+        files={"kwok.yaml": config, "pod.log": f"{POD_LOG_PREFIX} a fake pod of {spec.name} says hello\n"},
         probe=Probe(service="kwok", path="/healthz"),
         after=("kube-apiserver",),
     )

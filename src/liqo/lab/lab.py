@@ -81,6 +81,7 @@ class Lab:
             for name in wanted:
                 state = _with_cluster(state, name, nodes=nodes, anonymous=anonymous, liqo=liqo)
             write_state(state)
+            self.progress.doing(f"starting {', '.join(wanted)}")
             started = self._start_planes(state, wanted, binaries)
         return Upped(created=created, started=started)
 

@@ -37,7 +37,7 @@ class OnConsole:
     def __init__(self, console: Console | None = None) -> None:
         self._console = console or Console(stderr=True, highlight=False)
         self._status: Status | None = None
-        self._said = float("-inf")
+        self._said = time.monotonic()
 
     def __enter__(self) -> Self:
         return self
@@ -51,7 +51,7 @@ class OnConsole:
         self._console.print(text, markup=False, soft_wrap=True)
 
     def doing(self, text: str) -> None:
-        """Show it beside a spinner; without a terminal print it, but not too often."""
+        """Show it beside a spinner; without a terminal print a line now and then, when it takes long."""
         if self._console.is_terminal:
             if self._status is None:
                 self._status = self._console.status(text)

@@ -11,10 +11,12 @@ A program of its own, which imports nothing of ours: it starts in 0.1 s and take
 import asyncio
 import contextlib
 import socket
+import struct
 import sys
 from functools import partial
 
 BUFFER = 1 << 18  # bytes that may wait for a slow reader before its writer has to
+AT_ONCE = struct.pack("ii", 1, 0)  # linger for no time: a close is a reset
 
 
 class End(asyncio.Protocol):
@@ -56,7 +58,7 @@ class End(asyncio.Protocol):
         """Close the other side too: at once after an error, else when all is written."""
         if self.peer and self.peer.transport:
             if exc:
-                self.peer.transport.abort()
+                _reset(self.peer.transport)
             else:
                 self.peer.transport.close()
 
@@ -83,13 +85,19 @@ class Door(End):
                 lambda: End(self), *self._target
             )
         except OSError:
-            self.transport.abort()  # the caller sees a reset, as of a host that does not listen
+            _reset(self.transport)  # as a host does where nobody listens
             return
         if self.transport.is_closing():
             assert self.peer.transport
             self.peer.transport.close()
         else:
             self.transport.resume_reading()
+
+
+def _reset(transport: asyncio.Transport) -> None:
+    """Close so that the other side sees an error and not an end."""
+    transport.get_extra_info("socket").setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, AT_ONCE)
+    transport.abort()
 
 
 async def serve(ways: list[str]) -> None:

@@ -1,0 +1,193 @@
+"""What is left after the worst; labs beside each other; ordinary users; no LAN at all."""
+
+import json
+import os
+import shutil
+import subprocess
+import sys
+from collections.abc import Callable, Iterator, Sequence
+from pathlib import Path
+
+import pytest
+
+from liqo.errors import Refused
+from liqo.lab.build import Binaries, ensure_binaries
+from liqo.lab.lab import Lab
+from liqo.lab.process import FOLDER_MARK, end, find
+from liqo.lab.progress import Silent
+from liqo.lab.pytest_plugin import Eventually, LabFactory
+
+pytestmark = pytest.mark.lab
+NOBODY = 65_534
+Stranger = Callable[[str], list[str]]
+
+
+def pids() -> list[str]:
+    return [path.name for path in Path("/proc").iterdir() if path.name.isdigit()]
+
+
+def marked(folder: Path) -> set[str]:
+    """Every process of a lab, found without the code that is tested."""
+    files = [f"/proc/{pid}/environ" for pid in pids()]
+    argv = ["grep", "-lzs", f"^{FOLDER_MARK}={folder}$", *files]
+    return set(subprocess.run(argv, capture_output=True, text=True, check=False).stdout.split())
+
+
+def namespace(pid: str) -> str:
+    try:
+        return str(Path(f"/proc/{pid}/ns/net").readlink())
+    except OSError:
+        return ""
+
+
+def interfaces() -> set[str]:
+    return {path.name for path in Path("/sys/class/net").iterdir()}
+
+
+def test_down_leaves_nothing_whatever_was_killed_before(lab: LabFactory, eventually: Eventually) -> None:
+    before = interfaces()
+    made = lab("rome", nodes=1)
+    inside = {namespace(str(running.pid)) for running in find(made.folder)} - {namespace("self")}
+    killed = []
+    for cluster, part in (
+        ("rome", "etcd"),
+        ("rome", "relay"),
+        ("rome", "holder"),
+        ("lan", "holder"),
+        ("rome", "kwok"),
+    ):
+        ours = [r for r in find(made.folder) if (r.cluster, r.part) == (cluster, part)]
+        end(ours, made.folder, term_seconds=0)
+        killed += ours
+    assert killed
+    shutil.rmtree(made.folder / "rome" / "pki")
+    (made.folder / "lab.json").write_text("{")
+    assert made.down()
+    eventually(lambda: not marked(made.folder))
+    assert not made.folder.exists()
+    assert interfaces() == before
+    eventually(lambda: not inside & set(map(namespace, pids())))
+    assert not made.down()
+
+
+def test_down_finds_processes_whose_folder_is_gone(lab: LabFactory, eventually: Eventually) -> None:
+    made = lab("rome", nodes=0)
+    shutil.rmtree(made.folder)
+    assert made.down()
+    eventually(lambda: not marked(made.folder))
+
+
+def test_up_mends_what_was_killed_and_keeps_what_was_stored(lab: LabFactory) -> None:
+    made = lab("rome", nodes=1)
+    made.kubectl("rome", "create", "configmap", "kept", "-n", "default")
+    for running in find(made.folder):
+        if running.part in ("holder", "relay", "kube-apiserver"):
+            end([running], made.folder, term_seconds=0)
+    again = made.up()
+    assert "kube-apiserver" in again.started["rome"]
+    assert (
+        made.kubectl("rome", "get", "configmap", "kept", "-n", "default", "-o", "name") == "configmap/kept\n"
+    )
+
+
+def test_two_labs_with_equal_addresses_live_side_by_side(plane: Lab, lab: LabFactory) -> None:
+    other = lab("rome", nodes=1)
+    assert other.folder != plane.folder
+    if other.cluster("rome").ports:
+        assert other.cluster("rome").api_url == plane.cluster("rome").api_url
+    assert other.kubectl("rome", "get", "nodes", "-o", "name") == "node/rome-node-1\n"
+    assert len(plane.kubectl("rome", "get", "nodes", "-o", "name").splitlines()) == 3
+    other.down()
+    assert all(cluster.ready for cluster in plane.status())
+
+
+def test_without_a_lan_there_are_loopback_addresses(
+    lab: LabFactory, eventually: Eventually, stranger: Stranger
+) -> None:
+    made = lab("rome", nodes=1, anonymous=False, loopback=True)
+    spec = made.cluster("rome")
+    assert spec.host.startswith("127.77.")
+    made.kubectl("rome", "-n", "default", "run", "runs", "--image=fake")
+    eventually(lambda: "Running" in made.kubectl("rome", "-n", "default", "get", "pod", "runs"))
+    assert made.exec("rome", stranger(f"{spec.api_url}/version")).stdout == "401\n"
+    made.up(["milan"], nodes=0, liqo=False)
+    with pytest.raises(Refused, match="no LAN") as refused:
+        made.partition("rome", "milan")
+    assert refused.value.hint
+    assert made.down()
+    eventually(lambda: not marked(made.folder))
+
+
+@pytest.fixture
+def ordinary() -> Iterator["Ordinary"]:
+    if os.geteuid() != 0:
+        pytest.skip("needs root, to become somebody else")
+    home = Path("/tmp") / f"liqo-ordinary-{os.getpid()}"  # pytest's own folders are closed to others
+    home.mkdir(mode=0o755)
+    os.chown(home, NOBODY, NOBODY)
+    user = Ordinary(home)
+    try:
+        if user.run(["unshare", "--user", "--map-root-user", "--net", "true"]).returncode:
+            pytest.skip("the kernel lets ordinary users make no namespaces")
+        user.borrow(ensure_binaries(Silent()))
+        yield user
+    finally:
+        Lab(home / "lab").down()
+        shutil.rmtree(home)
+
+
+class Ordinary:
+    """A user without rights, who can read Python and our code even if they are in somebody's closed home."""
+
+    def __init__(self, home: Path) -> None:
+        self.home = home
+
+    def run(self, argv: Sequence[str]) -> subprocess.CompletedProcess[str]:
+        stash = self.home / "stash"
+        base = Path(sys.base_prefix).resolve()
+        closed = next((p for p in reversed(base.parents) if not p.stat().st_mode & 0o001), None)
+        show = (
+            f"mkdir -p {stash} && mount --bind {base} {stash} && mount -t tmpfs -o mode=755 none {closed}"
+            f" && mkdir -p {base} && mount --bind {stash} {base} && umount {stash} && "
+            if closed
+            else ""
+        )
+        become = f'cd {self.home} && exec setpriv --reuid {NOBODY} --regid {NOBODY} --clear-groups "$@"'
+        env = {"HOME": str(self.home), "PATH": os.environ["PATH"], "LIQO_LAB_DIR": str(self.home / "lab")}
+        return subprocess.run(
+            ["unshare", "--mount", "--propagation", "private", "sh", "-c", show + become, "sh", *argv],
+            env=env,
+            capture_output=True,
+            text=True,
+            check=False,
+        )
+
+    def liqo_lab(self, *args: str) -> str:
+        done = self.run([sys.executable, "-m", "liqo.cli.lab", *args])
+        assert done.returncode == 0, done.stderr
+        return done.stdout
+
+    def borrow(self, binaries: Binaries) -> None:
+        """Put the built programs where this user looks for them."""
+        folder = self.home / ".cache" / "liqo" / "lab" / binaries.folder.name
+        shutil.copytree(binaries.folder, folder, symlinks=True)
+        for path in (self.home / ".cache").rglob("*"):
+            os.chown(path, NOBODY, NOBODY, follow_symlinks=False)
+
+
+def test_an_ordinary_user_has_a_lan_too(
+    ordinary: Ordinary, eventually: Eventually, stranger: Stranger
+) -> None:
+    ordinary.liqo_lab("up", "rome", "milan", "--nodes", "1", "--no-liqo")
+    clusters = json.loads(ordinary.liqo_lab("status", "-o", "json"))["clusters"]
+    assert all(component["ready"] for cluster in clusters for component in cluster["components"])
+    url = next(cluster["apiUrl"] for cluster in clusters if cluster["name"] == "milan")
+    assert url.startswith("https://10.77.0.")
+    ask = stranger(f"{url}/version")
+    assert ordinary.liqo_lab("exec", "rome", "--", *ask) == "200\n"
+    ordinary.liqo_lab("partition", "rome", "milan")
+    ordinary.liqo_lab("heal", "rome", "milan")
+    assert ordinary.liqo_lab("exec", "rome", "--", *ask) == "200\n"
+    ordinary.liqo_lab("down")
+    eventually(lambda: not marked(ordinary.home / "lab"))
+    assert not (ordinary.home / "lab").exists()
