@@ -120,10 +120,13 @@ def next_request(state: State) -> ListPage | Watch:
     return Watch(state.version) if state.phase is Phase.WATCHING else ListPage(state.token)
 
 
-def step(state: State, heard: Page | Wire | Ended | Fault, random: Random) -> tuple[State, Change | None]:
+def step(
+    state: State, heard: Page | Wire | Ended | Fault, random: Random, cap: timedelta = CAP
+) -> tuple[State, Change | None]:
     """Return the state after an answer, and what to do to the store.
 
-    A Page answers ListPage, lines of a watch and Ended answer Watch, and a Fault answers ListPage.
+    A Page answers ListPage, lines of a watch and Ended answer Watch, and a Fault answers ListPage; `cap` bounds
+    the wait after failures.
 
     Raises:
         Malformed: the answer makes no sense; hear that fault next.
@@ -136,10 +139,10 @@ def step(state: State, heard: Page | Wire | Ended | Fault, random: Random) -> tu
             if fault is None or fault.reason == SILENT:
                 if lived >= LONG_ENOUGH:
                     return replace(state, failures=0, wait=timedelta(0)), None
-                return _failed(state, failures + 1, None, random), None
-            return _failed(state, failures + 1, fault, random), None
+                return _failed(state, failures + 1, None, random, cap), None
+            return _failed(state, failures + 1, fault, random, cap), None
         case Fault():
-            return _failed(state, state.failures + 1, heard, random), None
+            return _failed(state, state.failures + 1, heard, random, cap), None
         case _:
             return _line(state, heard)
 
@@ -190,9 +193,9 @@ def _advance(state: State, version: str) -> State:
     return replace(state, version=version)
 
 
-def _failed(state: State, failures: int, fault: Fault | None, random: Random) -> State:
+def _failed(state: State, failures: int, fault: Fault | None, random: Random, cap: timedelta) -> State:
     """Return the state after something went wrong: with a wait, and a new list where that is needed."""
-    wait = backoff(failures, random, base=BASE, cap=CAP)
+    wait = backoff(failures, random, base=BASE, cap=cap)
     match fault:
         case Unavailable(retry_after=timedelta() as asked):
             wait = max(wait, min(asked, RETRY_AFTER_CAP) * random.uniform(1.0, 1.2))
@@ -251,6 +254,7 @@ class Reflector:
     store: Store
     clock: Clock
     random: Random
+    cap: timedelta = CAP  # of the wait after failures; short where the server is near and is ours
     on_fault: Callable[[Fault], None] = _ignore
     on_heard: Callable[[], None] = _ignore
     on_restart: Callable[[str], None] = _ignore  # why a watch or a list begins anew: for metrics
@@ -276,7 +280,7 @@ class Reflector:
             self._hear(page)
         except Fault as fault:
             self._fail(fault)
-            self.state, _ = step(self.state, fault, self.random)
+            self.state, _ = step(self.state, fault, self.random, self.cap)
 
     async def _watch(self, version: str) -> None:
         began = self.clock.now()
@@ -294,11 +298,11 @@ class Reflector:
             self.on_restart("Ended" if fault is None else SILENT)
         else:
             self._fail(fault)
-        self.state, _ = step(self.state, Ended(self.clock.now() - began, fault), self.random)
+        self.state, _ = step(self.state, Ended(self.clock.now() - began, fault), self.random, self.cap)
 
     def _hear(self, heard: Page | Wire) -> None:
         """Take a good answer into state and store."""
-        self.state, change = step(self.state, heard, self.random)
+        self.state, change = step(self.state, heard, self.random, self.cap)
         match change:
             case Changed(obj):
                 self.store.put(obj)
@@ -326,6 +330,7 @@ async def reflect(
     clock: Clock,
     random: Random,
     *,
+    cap: timedelta = CAP,
     on_fault: Callable[[Fault], None] = _ignore,
     on_heard: Callable[[], None] = _ignore,
     on_restart: Callable[[str], None] = _ignore,
@@ -337,6 +342,7 @@ async def reflect(
         store=store,
         clock=clock,
         random=random,
+        cap=cap,
         on_fault=on_fault,
         on_heard=on_heard,
         on_restart=on_restart,
