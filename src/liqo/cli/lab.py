@@ -79,7 +79,7 @@ def down() -> None:
     Example: liqo lab down
     """
     lab = Lab()
-    stderr.print(f"{lab.folder} is gone" if lab.down() else f"no lab in {lab.folder}", markup=False)
+    _say(f"{lab.folder} is gone" if lab.down() else f"no lab in {lab.folder}")
 
 
 @app.command()
@@ -155,7 +155,7 @@ def stop(name: Name, component: Annotated[str | None, typer.Argument(help="Only 
     Example: liqo lab stop milan kube-apiserver
     """
     stopped = Lab().stop(name, component)
-    stderr.print(f"{name}: stopped {', '.join(stopped)}" if stopped else f"{name}: nothing ran", markup=False)
+    _say(f"{name}: stopped {', '.join(stopped)}" if stopped else f"{name}: nothing ran")
 
 
 @app.command()
@@ -178,7 +178,7 @@ def partition(name: Name, other: Name) -> None:
     Example: liqo lab partition rome milan
     """
     Lab().partition(name, other)
-    stderr.print(f"{name} and {other} cannot reach each other; liqo lab heal {name} {other}", markup=False)
+    _say(f"{name} and {other} cannot reach each other; liqo lab heal {name} {other}")
 
 
 @app.command()
@@ -188,7 +188,7 @@ def heal(name: Name, other: Name) -> None:
     Example: liqo lab heal rome milan
     """
     Lab().heal(name, other)
-    stderr.print(f"{name} and {other} reach each other", markup=False)
+    _say(f"{name} and {other} reach each other")
 
 
 @app.command(context_settings={"ignore_unknown_options": True})
@@ -204,8 +204,8 @@ def skew(
     """
     seconds = parse_span(duration)
     again = Lab().skew(name, seconds)
-    what = "started again" if again else "not running; it will have that when it starts"
-    stderr.print(f"the clock of {name}'s Liqo is {seconds:+g} s ahead; Liqo is {what}", markup=False)
+    what = "it is started again" if again else "it does not run, and will have that when it starts"
+    _say(f"the clock of {name}'s Liqo is off by {seconds:+g} s; {what}")
 
 
 @app.command()
@@ -232,6 +232,10 @@ def parse_span(text: str) -> float:
     return -seconds if match[1] == "-" and seconds else seconds
 
 
+def _say(text: str) -> None:
+    stderr.print(text, markup=False, soft_wrap=True)
+
+
 def _told(spec: ClusterSpec, started: Sequence[str], *, created: bool) -> str:
     if created:
         return f"{spec.name}: up at {spec.api_url}, {spec.nodes} nodes; kubeconfig {spec.kubeconfig}"
@@ -240,6 +244,8 @@ def _told(spec: ClusterSpec, started: Sequence[str], *, created: bool) -> str:
 
 def _state(cluster: ClusterStatus) -> str:
     missing = [component.name for component in cluster.components if component.pid is None]
+    if len(missing) == len(cluster.components):
+        return "stopped"
     waiting = [c.name for c in cluster.components if c.pid is not None and not c.ready]
     words = [f"{', '.join(missing)} stopped"] if missing else []
     words += [f"{', '.join(waiting)} not ready"] if waiting else []

@@ -6,31 +6,31 @@ lab.kubectl("rome", "get", "nodes")
 lab.down()
 """
 
-import hashlib
 import os
 import subprocess
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
 
-from liqo.errors import Invalid, Refused, Unavailable
+from liqo.errors import Invalid, Refused
 from liqo.lab import dns
 from liqo.lab.build import Binaries, ensure_binaries
-from liqo.lab.client import is_ready
-from liqo.lab.component import Component, liqo, plane
+from liqo.lab.component import Component, liqo
 from liqo.lab.folder import default_folder, locked, remove
-from liqo.lab.network import Network, free_subnet, missing_tools
-from liqo.lab.plane import Runner, in_parallel, read_cluster_id
-from liqo.lab.process import Running, end, find, marks, tail
+from liqo.lab.naming import start_name_server, write_zone
+from liqo.lab.network import Network
+from liqo.lab.observe import components_of, observe_cluster
+from liqo.lab.plane import Runner, in_parallel
+from liqo.lab.process import end, find, marks
 from liqo.lab.progress import Progress, Silent
-from liqo.lab.relaying import choose_ports, ensure_relay
-from liqo.lab.spec import LAN, NAMESPACE, PORTS, ClusterSpec, Mode, check_name, check_nodes
+from liqo.lab.relaying import ensure_relay
+from liqo.lab.settle import settle_network, with_cluster
+from liqo.lab.spec import ClusterSpec, check_name, check_nodes
 from liqo.lab.state import State, read_state, write_private, write_state
-from liqo.lab.status import ClusterStatus, Command, ComponentStatus, Upped
+from liqo.lab.status import ClusterStatus, Command, Upped
 
 DEFAULT_NAMES = ("rome", "milan")
 LIQO = "liqo"
-STATUS_SECONDS = 2.0  # how long a component may take to say that it is ready
 # Nothing in a lab is reached through a proxy of the machine.
 PROXIES = {"http_proxy", "https_proxy", "all_proxy", "no_proxy"}
 
@@ -75,11 +75,11 @@ class Lab:
             check_nodes(nodes)
         with locked(self.folder):
             binaries = ensure_binaries(self.progress)
-            state = self._settled(loopback=loopback)
+            state = settle_network(self.folder, self.progress, loopback=loopback)
             wanted = tuple(dict.fromkeys(names)) or tuple(state.clusters) or DEFAULT_NAMES
             created = tuple(name for name in wanted if name not in state.clusters)
             for name in wanted:
-                state = _with_cluster(state, name, nodes=nodes, anonymous=anonymous, liqo=liqo)
+                state = with_cluster(state, name, nodes=nodes, anonymous=anonymous, liqo=liqo)
             write_state(state)
             self.progress.doing(f"starting {', '.join(wanted)}")
             started = self._start_planes(state, wanted, binaries)
@@ -110,7 +110,7 @@ class Lab:
         processes = find(self.folder)
         specs = list(state.clusters.values())
         with in_parallel(len(specs)) as pool:
-            return tuple(pool.map(lambda spec: _status(spec, processes), specs))
+            return tuple(pool.map(lambda spec: observe_cluster(spec, processes), specs))
 
     def cluster(self, name: str) -> ClusterSpec:
         """Return one cluster's addresses, folders and options.
@@ -141,7 +141,7 @@ class Lab:
 
         Args:
             name: of the cluster.
-            component: one of `components(name)`; None: all.
+            component: as `status` names it; None: all.
             extra_args: further arguments of `liqo controller`.
             env: its further environment.
 
@@ -161,12 +161,25 @@ class Lab:
                 started += tuple(self._start_one(runner, spec, liqo(spec, extra_args=extra_args, env=env)))
             return list(started)
 
+    def start_liqo(self, names: Sequence[str]) -> None:
+        """Start Liqo in clusters where it is installed, all at once, and wait until it is ready.
+
+        Raises:
+            Refused: Liqo was never installed in one.
+            Unavailable: it dies, or does not become ready.
+        """
+        with locked(self.folder):
+            state = self._state()
+            runner = self._runner(state)
+            specs = [state.cluster(name) for name in names]
+            self._together(runner, lambda spec: self._start_one(runner, spec, liqo(spec)), specs)
+
     def stop(self, name: str, component: str | None = None) -> list[str]:
         """Stop one component, or all of a cluster; return what ran. Its network and its data stay."""
         with locked(self.folder):
             state = self._state()
             spec = state.cluster(name)
-            chosen = self.components(spec) if component is None else (self._component(spec, component),)
+            chosen = components_of(spec) if component is None else (self._component(spec, component),)
             return self._runner(state).stop(name, chosen)
 
     def kill(self, name: str, component: str) -> None:
@@ -272,11 +285,7 @@ class Lab:
             write_private(self.folder / dns.FOLDER / dns.RECORDS_FILE, records)
             state = replace(state, serial=state.serial + 1)
             write_state(state)
-            self._write_zone(state)
-
-    def components(self, spec: ClusterSpec) -> tuple[Component, ...]:
-        """Return what a cluster consists of."""
-        return (*plane(spec, ""), *((liqo(spec),) if spec.liqo else ()))
+            write_zone(state)
 
     # --- inside
 
@@ -306,41 +315,10 @@ class Lab:
     ) -> Component:
         if name == LIQO:
             return liqo(spec, extra_args=extra_args, env=env)
-        known = {component.name: component for component in self.components(spec)}
+        known = {component.name: component for component in components_of(spec)}
         if name not in known:
             raise Invalid(f"{spec.name} has no component {name!r}", hint=f"it has {', '.join(known)}")
         return known[name]
-
-    def _settled(self, *, loopback: bool) -> State:
-        """Return the lab's state with its network standing; a new one gets the best that is possible."""
-        state = read_state(self.folder)
-        if state is not None:
-            network = Network(self.folder, state.mode)
-            if not network.has_lan():
-                self._end_all()  # whoever still runs is plugged into a bridge that is gone
-            if not network.ensure_lan():
-                raise Unavailable("the lab's network cannot be made again", hint="liqo lab down")
-            return state
-        missing = missing_tools()
-        if missing and not loopback:
-            self.progress.say(
-                f"{', '.join(missing)} not found: clusters get loopback addresses instead of a LAN\n"
-                "hint: install iproute2 and util-linux, then liqo lab down and up, for LAN discovery and partitions"
-            )
-        modes = () if missing or loopback else (*((Mode.ROOT,) if os.geteuid() == 0 else ()), Mode.USER)
-        for mode in modes:
-            if Network(self.folder, mode).ensure_lan():
-                return State(folder=self.folder, mode=mode, subnet=LAN)
-        if modes:
-            self.progress.say(
-                "the kernel lets this user make no network: clusters get loopback addresses instead of a LAN\n"
-                f"hint: {tail(self.folder / 'network' / 'lan.log', 1) or 'try as root'}"
-            )
-        seed = hashlib.sha256(str(self.folder).encode()).digest()[0]
-        return State(folder=self.folder, mode=Mode.LOOPBACK, subnet=free_subnet(seed, PORTS["api"]))
-
-    def _end_all(self) -> None:
-        end(find(self.folder), self.folder, term_seconds=0)
 
     def _start_planes(
         self, state: State, names: Sequence[str], binaries: Binaries
@@ -353,16 +331,22 @@ class Lab:
             spec.folder.mkdir(exist_ok=True, mode=0o700)
             runner.network.ensure_host(spec.name, spec.index, spec.host)
             ensure_relay(self.folder, spec, runner.network)
-        self._start_dns(runner, state)
+        start_name_server(runner, state)
+        started = self._together(runner, runner.start_plane, specs)
+        return {spec.name: tuple(parts) for spec, parts in zip(specs, started, strict=True)}
+
+    def _together(
+        self, runner: Runner, work: Callable[[ClusterSpec], list[str]], specs: Sequence[ClusterSpec]
+    ) -> list[list[str]]:
+        """Do it for all clusters at once; the first failure, or Ctrl-C, ends the waiting of the others."""
         pool = in_parallel(len(specs))
         try:
-            started = list(pool.map(runner.start_plane, specs))
+            return list(pool.map(work, specs))
         except BaseException:
             runner.cancelled.set()
             raise
         finally:
             pool.shutdown(wait=True)
-        return {spec.name: tuple(parts) for spec, parts in zip(specs, started, strict=True)}
 
     def _start_one(self, runner: Runner, spec: ClusterSpec, component: Component) -> list[str]:
         if component.name == LIQO and not spec.controller_kubeconfig.exists():
@@ -371,66 +355,3 @@ class Lab:
         process = runner.start(spec.name, spec.folder, component, spec.log(component.name))
         runner.wait(spec, component, process)
         return [] if process == before else [component.name]
-
-    def _start_dns(self, runner: Runner, state: State) -> None:
-        host, _ = dns.address(state.subnet, state.mode)
-        if not runner.network.has_host(dns.HOST):
-            end([r for r in find(self.folder) if r.cluster == dns.HOST], self.folder, term_seconds=0)
-        runner.network.ensure_host(dns.HOST, 0, host)
-        self._write_zone(state)
-        folder = self.folder / dns.FOLDER
-        server = dns.coredns(self.folder, state.subnet, state.mode)
-        runner.start(dns.HOST, folder, server, folder / "logs" / "coredns.log")
-
-    def _write_zone(self, state: State) -> None:
-        folder = self.folder / dns.FOLDER
-        records = folder / dns.RECORDS_FILE
-        hosts = {spec.name: spec.host for spec in state.clusters.values()}
-        hosts[dns.HOST] = dns.address(state.subnet, state.mode)[0]
-        further = records.read_text() if records.exists() else ""
-        write_private(folder / dns.ZONE_FILE, dns.forge_zone(hosts, state.serial, further))
-
-
-def _with_cluster(
-    state: State, name: str, *, nodes: int | None, anonymous: bool | None, liqo: bool | None
-) -> State:
-    """Return the lab with that cluster in it, and the options that were named."""
-    old = state.clusters.get(name)
-    spec = old or ClusterSpec(
-        name=name,
-        index=state.next_index(),
-        folder=state.folder / name,
-        mode=state.mode,
-        subnet=state.subnet,
-        ports={} if state.mode is Mode.LOOPBACK else choose_ports(),
-    )
-    spec = replace(
-        spec,
-        nodes=spec.nodes if nodes is None else nodes,
-        anonymous=spec.anonymous if anonymous is None else anonymous,
-        liqo=spec.liqo if liqo is None else liqo,
-    )
-    return state if spec == old else state.having(spec)
-
-
-def _status(spec: ClusterSpec, processes: Sequence[Running]) -> ClusterStatus:
-    pids = {running.part: running.pid for running in processes if running.cluster == spec.name}
-    components = (*plane(spec, ""), *((liqo(spec),) if spec.liqo else ()))
-
-    def one(component: Component) -> ComponentStatus:
-        pid = pids.get(component.name)
-        probe = component.probe
-        ready = pid is not None and (probe is None or is_ready(spec, probe, timeout=STATUS_SECONDS))
-        return ComponentStatus(component.name, pid, ready)
-
-    with in_parallel(len(components)) as pool:
-        found = tuple(pool.map(one, components))
-    api_ready = any(c.ready and c.name == "kube-apiserver" for c in found)
-    return ClusterStatus(
-        name=spec.name,
-        kubeconfig=spec.kubeconfig,
-        api_url=spec.api_url,
-        cluster_id=read_cluster_id(spec) if api_ready else "",
-        namespace=NAMESPACE,
-        components=found,
-    )

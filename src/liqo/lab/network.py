@@ -73,6 +73,8 @@ class Network:
             log = self._log(name)
             raise Unavailable(f"no network namespace for {name}", hint=tail(log, 1) or f"see {log}")
         pid = self._pid(name)
+        # The kernel may not have got round to removing that of a host which was killed.
+        self._run(LAN_HOST, ("ip", "link", "del", f"c{index}"))
         self._ip(
             LAN_HOST,
             f"link add c{index} type veth peer name eth0 address {mac(index)} netns {pid}",

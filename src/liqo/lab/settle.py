@@ -1,0 +1,74 @@
+"""What a lab is before anything of it runs: its network's mode, and the clusters that it should have."""
+
+import hashlib
+import os
+from dataclasses import replace
+from pathlib import Path
+
+from liqo.errors import Unavailable
+from liqo.lab.network import Network, free_subnet, missing_tools
+from liqo.lab.process import end, find, tail
+from liqo.lab.progress import Progress
+from liqo.lab.relaying import choose_ports
+from liqo.lab.spec import LAN, PORTS, ClusterSpec, Mode
+from liqo.lab.state import State, read_state
+
+
+def settle_network(folder: Path, progress: Progress, *, loopback: bool) -> State:
+    """Return a lab's state with its network standing; a new lab gets the best that is possible.
+
+    Raises:
+        Unavailable: the network of a lab is gone and cannot be made again.
+    """
+    state = read_state(folder)
+    if state is None:
+        return _best(folder, progress, loopback=loopback)
+    network = Network(folder, state.mode)
+    if not network.has_lan():
+        # Whoever still runs is plugged into a bridge that is gone.
+        end(find(folder), folder, term_seconds=0)
+    if not network.ensure_lan():
+        raise Unavailable("the lab's network cannot be made again", hint="liqo lab down")
+    return state
+
+
+def _best(folder: Path, progress: Progress, *, loopback: bool) -> State:
+    missing = missing_tools()
+    if missing and not loopback:
+        progress.say(
+            f"{', '.join(missing)} not found: clusters get loopback addresses instead of a LAN\n"
+            "hint: install iproute2 and util-linux, then liqo lab down and up, for LAN discovery and partitions"
+        )
+    modes = () if missing or loopback else (*((Mode.ROOT,) if os.geteuid() == 0 else ()), Mode.USER)
+    for mode in modes:
+        if Network(folder, mode).ensure_lan():
+            return State(folder=folder, mode=mode, subnet=LAN)
+    if modes:
+        progress.say(
+            "the kernel lets this user make no network: clusters get loopback addresses instead of a LAN\n"
+            f"hint: {tail(folder / 'network' / 'lan.log', 1) or 'try as root'}"
+        )
+    seed = hashlib.sha256(str(folder).encode()).digest()[0]
+    return State(folder=folder, mode=Mode.LOOPBACK, subnet=free_subnet(seed, PORTS["api"]))
+
+
+def with_cluster(
+    state: State, name: str, *, nodes: int | None, anonymous: bool | None, liqo: bool | None
+) -> State:
+    """Return the lab with that cluster in it, and the options that were named."""
+    old = state.clusters.get(name)
+    spec = old or ClusterSpec(
+        name=name,
+        index=state.next_index(),
+        folder=state.folder / name,
+        mode=state.mode,
+        subnet=state.subnet,
+        ports={} if state.mode is Mode.LOOPBACK else choose_ports(),
+    )
+    spec = replace(
+        spec,
+        nodes=spec.nodes if nodes is None else nodes,
+        anonymous=spec.anonymous if anonymous is None else anonymous,
+        liqo=spec.liqo if liqo is None else liqo,
+    )
+    return state if spec == old else state.having(spec)
