@@ -3,7 +3,7 @@
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 
-from liqo.errors import Absent, Fault, Forbidden, Stale, Unauthorized, Unavailable
+from liqo.errors import Absent, Fault, Forbidden, NotTrusted, Stale, Unauthorized, Unavailable
 from liqo.runtime.ports import Health
 
 MISSES = 3  # in a row make a cluster away
@@ -33,7 +33,7 @@ class Tally:
         match fault:
             case Unauthorized() | Forbidden():
                 self._refused(fault, now)
-            case Unavailable():
+            case Unavailable() | NotTrusted():
                 self.failures += 1
                 self.message = fault.message
                 if self.failures >= MISSES:

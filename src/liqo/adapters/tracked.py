@@ -6,6 +6,7 @@ from typing import Any, Protocol, TypeVar
 from liqo.api.meta import Key, Kind, Wire
 from liqo.errors import Fault
 from liqo.runtime.ports import Cluster, Page, Selection
+from liqo.runtime.watch import SILENT
 
 Note = Callable[[Fault | None], None]
 """Called with what a call raised, None if it was answered."""
@@ -60,7 +61,8 @@ class TrackedCluster:
                 self._note(None)
                 yield event
         except Fault as fault:
-            self._note(fault)
+            if fault.reason != SILENT:  # a watch without news is no sign that the cluster is away
+                self._note(fault)
             raise
 
     async def create(self, kind: Kind, obj: Wire) -> Wire:

@@ -1,0 +1,5 @@
+"""What the tests on two real clusters with Liqo share."""
+
+from e2e_peers import liqo_pair, peers
+
+__all__ = ["liqo_pair", "peers"]

@@ -1,0 +1,91 @@
+"""Two real clusters with Liqo in them, as `liqo lab up` makes them."""
+
+import json
+from collections.abc import Callable
+from dataclasses import dataclass
+from functools import partial
+from typing import Any
+
+import pytest
+
+from liqo.app.demo import MANIFEST, NAME, fill
+from liqo.app.lab import up_with_liqo
+from liqo.lab.lab import Lab
+from liqo.lab.pytest_plugin import Eventually, LabFactory
+
+READY_SECONDS = 60.0
+
+
+@dataclass
+class Peers:
+    """Two clusters and what a person does with them."""
+
+    lab: Lab
+    eventually: Eventually
+
+    def get(self, side: str, *what: str) -> Any:
+        """Return what kubectl get shows, as JSON."""
+        return json.loads(self.lab.kubectl(side, "get", *what, "-o", "json"))
+
+    def items(self, side: str, *what: str) -> list[Any]:
+        found: list[Any] = self.get(side, *what)["items"]
+        return found
+
+    def apply_seed(self, home: str, foreign: str) -> None:
+        """Apply the seed's ForeignCluster, with its placeholders filled."""
+        cluster_id = self.get(foreign, "configmap", "cluster-id", "-n", "liqo")["data"]["cluster-id"]
+        manifest = fill(MANIFEST, cluster_id, self.lab.cluster(foreign))
+        self.lab.kubectl(home, "apply", "-f", "-", text=manifest)
+
+    def set_join(self, side: str, *, join: bool) -> None:
+        patch = json.dumps({"spec": {"join": join}})
+        self.lab.kubectl(side, "patch", "fc", NAME, "--type", "merge", "-p", patch)
+
+    def virtual_nodes(self, side: str) -> list[Any]:
+        return self.items(side, "nodes", "-l", "liqo.io/type=virtual-node")
+
+    def condition(self, side: str, kind: str) -> tuple[str, str] | None:
+        found = self.get(side, "fc", NAME).get("status", {}).get("conditions", [])
+        return next(((c["status"], c["reason"]) for c in found if c["type"] == kind), None)
+
+    def until(self, look: Callable[[], Any], seconds: float = READY_SECONDS) -> Any:
+        return self.eventually(look, seconds)
+
+    def is_ready(self, side: str) -> bool:
+        """Return whether the one virtual node there is Ready, by what the node itself says."""
+        (node,) = self.virtual_nodes(side)
+        return any(c["type"] == "Ready" and c["status"] == "True" for c in node["status"]["conditions"])
+
+    def is_clean(self, side: str) -> bool:
+        """Return whether nothing of any peering is left in a cluster."""
+        mine = ["-l", "liqo.io/cluster-id", "-A"]
+        left = self.items(side, "nodes,namespaces,serviceaccounts,roles,rolebindings", *mine)
+        return not left and not self.items(side, "advertisements,federationrequests", "-A")
+
+    def is_apart(self, side: str) -> bool:
+        """Return whether a cluster knows of no other."""
+        return self.is_clean(side) and not self.items(side, "fc")
+
+    def part(self) -> None:
+        """End all peerings and wait until both are as before."""
+        for side in ("rome", "milan"):
+            self.lab.kubectl(side, "delete", "fc", "--all", "--wait=false")
+        for side in ("rome", "milan"):
+            self.until(partial(self.is_apart, side))
+
+
+@pytest.fixture(scope="session")
+def liqo_pair(lab_factory: LabFactory) -> Lab:
+    lab = lab_factory()
+    up_with_liqo(lab, ("rome", "milan"))
+    return lab
+
+
+@pytest.fixture
+def peers(liqo_pair: Lab, eventually: Eventually) -> Peers:
+    """Two clusters with Liqo, without any peering between them."""
+    found = Peers(liqo_pair, eventually)
+    for side in ("rome", "milan"):
+        liqo_pair.start(side)
+    found.part()
+    return found
