@@ -42,14 +42,14 @@ async def measure(lab: Lab, runs: int) -> list[Figure]:
     async with Clusters(lab) as clusters:
         unit = await clusters.yardstick()
         await clusters.create()
-        before = {name: await clusters.idle(name) for name in (HOME, FOREIGN)}
+        before = await idle(clusters)
         joins, unjoins = [], []
         for run in range(runs):
             joins.append(await clusters.join())
             if run < runs - 1:
                 unjoins.append(await clusters.unjoin())
             print(f"run {run + 1}: join {joins[-1]:.2f} s", file=sys.stderr)
-        after = {name: await clusters.idle(name) for name in (HOME, FOREIGN)}
+        after = await idle(clusters)
         memory = resident(lab, HOME)
         unjoins.append(await clusters.unjoin())
         starts = [await clusters.start() for _ in range(3)]
@@ -68,6 +68,12 @@ async def measure(lab: Lab, runs: int) -> list[Figure]:
         *idle_figures(HOME, before[HOME], after[HOME], 12),
         *idle_figures(FOREIGN, before[FOREIGN], after[FOREIGN], 10),
     ]
+
+
+async def idle(clusters: Clusters) -> dict[str, Counter[tuple[str, str]]]:
+    """Return the requests of an idle minute on both sides."""
+    home, foreign = await asyncio.gather(clusters.idle(HOME), clusters.idle(FOREIGN))
+    return {HOME: home, FOREIGN: foreign}
 
 
 def idle_figures(

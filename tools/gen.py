@@ -19,7 +19,7 @@ from liqo.api.meta import Wire
 from liqo.api.names import NAMESPACE
 from liqo.api.reasons import ConditionType, Reason
 from liqo.api.rights import forge_peer_rights, forge_tenant_rights
-from liqo.cli.main import app
+from liqo.cli.root import app
 from liqo.install.policies import policies
 from liqo.install.rights import forge_rights
 from liqo.runtime.metrics import describe

@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 import typer.main
 
-from liqo.cli.main import app
+from liqo.cli.root import app
 
 ROOT = Path(__file__).parents[2]
 PAGES = sorted([*ROOT.glob("*.md"), *ROOT.glob("docs/**/*.md"), *ROOT.glob("changes.d/*.md")])

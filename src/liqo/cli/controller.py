@@ -16,6 +16,14 @@ def mount(app: typer.Typer) -> None:
     app.command()(controller)
 
 
+def alone() -> None:
+    """Run nothing but this command."""
+    app = typer.Typer(add_completion=False, pretty_exceptions_enable=False, rich_markup_mode=None)
+    app.callback()(lambda: None)
+    mount(app)
+    app(prog_name="liqo")
+
+
 def controller(
     kubeconfig: Kubeconfig = None,
     context: Context = None,

@@ -1,0 +1,36 @@
+"""The command `liqo` with all its groups."""
+
+from importlib.metadata import version
+from typing import Annotated
+
+import typer
+
+from liqo.cli import controller, demo, installing, lab, peers, sharing, status
+
+app = typer.Typer(
+    name="liqo",
+    help="Independent Kubernetes clusters find each other, agree to share, and show each other as one more node.",
+    no_args_is_help=True,
+    add_completion=True,
+    pretty_exceptions_enable=False,
+    rich_markup_mode=None,
+    context_settings={"help_option_names": ["-h", "--help"]},
+)
+app.add_typer(lab.app, name="lab")
+for group in (installing, peers, sharing, status, controller, demo):
+    group.mount(app)
+
+
+def _version(value: bool) -> None:
+    if value:
+        typer.echo(f"liqo {version('liqo')}")
+        raise typer.Exit
+
+
+@app.callback()
+def root(
+    _version: Annotated[
+        bool, typer.Option("--version", callback=_version, is_eager=True, help="Print the version.")
+    ] = False,
+) -> None:
+    """Join clusters that are not yours, and see each as one more node."""
