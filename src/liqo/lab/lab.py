@@ -9,6 +9,7 @@ lab.down()
 import os
 import subprocess
 from collections.abc import Callable, Mapping, Sequence
+from contextlib import ExitStack
 from dataclasses import replace
 from pathlib import Path
 
@@ -23,9 +24,9 @@ from liqo.lab.observe import components_of, observe_cluster
 from liqo.lab.plane import Runner, in_parallel
 from liqo.lab.process import end, find, marks
 from liqo.lab.progress import Progress, Silent
-from liqo.lab.relaying import ensure_relay
+from liqo.lab.relaying import Sockets, ensure_relay, open_sockets, ports_of
 from liqo.lab.settle import settle_network, with_cluster
-from liqo.lab.spec import ClusterSpec, check_name, check_nodes
+from liqo.lab.spec import ClusterSpec, Mode, check_name, check_nodes
 from liqo.lab.state import State, read_state, write_private, write_state
 from liqo.lab.status import ClusterStatus, Command, Upped
 
@@ -78,11 +79,16 @@ class Lab:
             state = settle_network(self.folder, self.progress, loopback=loopback)
             wanted = tuple(dict.fromkeys(names)) or tuple(state.clusters) or DEFAULT_NAMES
             created = tuple(name for name in wanted if name not in state.clusters)
-            for name in wanted:
-                state = with_cluster(state, name, nodes=nodes, anonymous=anonymous, liqo=liqo)
-            write_state(state)
-            self.progress.doing(f"starting {', '.join(wanted)}")
-            started = self._start_planes(state, wanted, binaries)
+            with ExitStack() as stack:
+                sockets = {name: _sockets(stack, state.mode) for name in created}
+                for name in wanted:
+                    ports = ports_of(sockets.get(name, {}))
+                    state = with_cluster(
+                        state, name, nodes=nodes, anonymous=anonymous, liqo=liqo, ports=ports
+                    )
+                write_state(state)
+                self.progress.doing(f"starting {', '.join(wanted)}")
+                started = self._start_planes(state, wanted, binaries, sockets)
         return Upped(created=created, started=started)
 
     def down(self) -> bool:
@@ -321,7 +327,11 @@ class Lab:
         return known[name]
 
     def _start_planes(
-        self, state: State, names: Sequence[str], binaries: Binaries
+        self,
+        state: State,
+        names: Sequence[str],
+        binaries: Binaries,
+        sockets: Mapping[str, Sockets] | None = None,
     ) -> dict[str, tuple[str, ...]]:
         runner = self._runner(state, binaries)
         specs = [state.cluster(name) for name in names]
@@ -330,7 +340,7 @@ class Lab:
                 end([r for r in find(self.folder) if r.cluster == spec.name], self.folder, term_seconds=0)
             spec.folder.mkdir(exist_ok=True, mode=0o700)
             runner.network.ensure_host(spec.name, spec.index, spec.host)
-            ensure_relay(self.folder, spec, runner.network)
+            ensure_relay(self.folder, spec, runner.network, (sockets or {}).get(spec.name, {}))
         start_name_server(runner, state)
         started = self._together(runner, runner.start_plane, specs)
         return {spec.name: tuple(parts) for spec, parts in zip(specs, started, strict=True)}
@@ -355,3 +365,11 @@ class Lab:
         process = runner.start(spec.name, spec.folder, component, spec.log(component.name))
         runner.wait(spec, component, process)
         return [] if process == before else [component.name]
+
+
+def _sockets(stack: ExitStack, mode: Mode) -> Sockets:
+    """Return the sockets of a new cluster's relay, open as long as the stack is; on loopback it needs none."""
+    sockets = {} if mode is Mode.LOOPBACK else open_sockets()
+    for listening in sockets.values():
+        stack.enter_context(listening)
+    return sockets

@@ -9,7 +9,7 @@ from liqo.lab.process import Running
 from liqo.lab.spec import NAMESPACE, ClusterSpec
 from liqo.lab.status import ClusterStatus, ComponentStatus
 
-STATUS_SECONDS = 2.0  # how long a component may take to say that it is ready
+STATUS_SECONDS = 5.0  # how long a component may take to say that it is ready
 
 
 def components_of(spec: ClusterSpec) -> tuple[Component, ...]:

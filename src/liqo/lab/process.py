@@ -15,11 +15,13 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from liqo.errors import Unavailable
+from liqo.lab.wait import until
 
 FOLDER_MARK = "LIQO_LAB"
 PART_MARK = "LIQO_LAB_PART"
 TERM_SECONDS = 5.0  # how long a program may take to end by itself
 KILL_SECONDS = 10.0  # how long the kernel may take after SIGKILL
+EXEC_SECONDS = 2.0  # how long a process may take to become another program
 TAIL_LINES = 12
 
 # The log is $0; the program is no child of ours, so nobody has to wait for it.
@@ -180,10 +182,33 @@ def _wait(held: Mapping[int, Running], seconds: float) -> dict[int, Running]:
 
 
 def _environ(pid: int) -> list[bytes]:
+    """Return the environment of a process; nothing if it is gone, not ours to see, or has none."""
+    raw = b""
+
+    def is_told() -> bool:
+        nonlocal raw
+        try:
+            raw = Path(f"/proc/{pid}/environ").read_bytes()
+        except OSError:
+            return True
+        return bool(raw) or _has_no_environment(pid)
+
+    until(is_told, seconds=EXEC_SECONDS)
+    return raw.split(b"\0")
+
+
+def _has_no_environment(pid: int) -> bool:
+    """Say whether a process that shows no environment has none: one of the kernel, a zombie, or `env -i`.
+
+    Inside execve it shows none for a moment too, and then the end of its environment (field 51 of
+    proc_pid_stat(5), after the start) is not set yet; or it is out of that moment when we look.
+    """
     try:
-        return Path(f"/proc/{pid}/environ").read_bytes().split(b"\0")
+        fields = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()
     except OSError:
-        return []  # gone, or not ours
+        return True
+    state, memory, start, end = fields[0], fields[20], fields[47], fields[48]
+    return state == "Z" or memory == "0" or (start == end != "0")
 
 
 def _lineage() -> set[int]:

@@ -2,6 +2,7 @@
 
 import hashlib
 import os
+from collections.abc import Mapping
 from dataclasses import replace
 from pathlib import Path
 
@@ -9,7 +10,6 @@ from liqo.errors import Unavailable
 from liqo.lab.network import Network, free_subnet, missing_tools
 from liqo.lab.process import end, find, tail
 from liqo.lab.progress import Progress
-from liqo.lab.relaying import choose_ports
 from liqo.lab.spec import LAN, PORTS, ClusterSpec, Mode
 from liqo.lab.state import State, read_state
 
@@ -53,9 +53,15 @@ def _best(folder: Path, progress: Progress, *, loopback: bool) -> State:
 
 
 def with_cluster(
-    state: State, name: str, *, nodes: int | None, anonymous: bool | None, liqo: bool | None
+    state: State,
+    name: str,
+    *,
+    nodes: int | None,
+    anonymous: bool | None,
+    liqo: bool | None,
+    ports: Mapping[str, int],
 ) -> State:
-    """Return the lab with that cluster in it, and the options that were named."""
+    """Return the lab with that cluster in it, and the options that were named; `ports` are a new one's."""
     old = state.clusters.get(name)
     spec = old or ClusterSpec(
         name=name,
@@ -63,7 +69,7 @@ def with_cluster(
         folder=state.folder / name,
         mode=state.mode,
         subnet=state.subnet,
-        ports={} if state.mode is Mode.LOOPBACK else choose_ports(),
+        ports=ports,
     )
     spec = replace(
         spec,

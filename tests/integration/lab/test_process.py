@@ -36,6 +36,14 @@ def test_what_was_launched_is_found_by_its_mark(start: Launch, tmp_path: Path) -
     assert find(tmp_path.parent) == []
 
 
+def test_a_process_is_alive_while_it_becomes_another_program(start: Launch, tmp_path: Path) -> None:
+    script = tmp_path / "again.sh"
+    script.write_text('exec sh "$0"')
+    restless = start("sh", str(script))
+    assert all(is_alive(restless, tmp_path) for _ in range(3_000))
+    assert all(find(tmp_path) == [restless] for _ in range(20))
+
+
 def test_a_process_ends_when_asked(start: Launch, tmp_path: Path) -> None:
     sleeping = start("sleep", "infinity")
     end([sleeping], tmp_path)
