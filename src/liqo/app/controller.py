@@ -28,7 +28,7 @@ from liqo.app.home import Home, read_cluster_info
 from liqo.app.identity import ensure_identity
 from liqo.app.rooms import build_rooms
 from liqo.app.serving import start_servers
-from liqo.app.stores import Stores, make_stores, selections
+from liqo.app.stores import Stores, count_peers, make_stores, selections
 from liqo.app.trust import Trust
 from liqo.app.wiring import Reconciles, Triggers, make_loops, make_queues
 from liqo.errors import Malformed
@@ -37,6 +37,8 @@ from liqo.runtime.lease import Election
 from liqo.runtime.log import choose_level, setup_logging
 from liqo.runtime.metrics import Metrics
 from liqo.runtime.watch import reflect
+
+RETRY_WITHIN = timedelta(seconds=5)  # our own API server is near, and everything waits for it
 
 log = structlog.get_logger()
 
@@ -161,6 +163,7 @@ class _Parts:
             judges={FEDERATION_REQUEST.plural: gate.judge},
             registry=self._metrics.registry,
             unready=self._unready,
+            refresh=lambda: count_peers(self._stores, self._metrics),
             clock=self._clock,
         )
         try:
@@ -194,6 +197,7 @@ class _Parts:
                         store,
                         self._clock,
                         self._random,
+                        cap=RETRY_WITHIN,
                         on_restart=self._count_restart(selection.kind.plural),
                     )
                 )

@@ -55,6 +55,7 @@ async def start_servers(
     judges: dict[str, Judge],
     registry: CollectorRegistry,
     unready: Callable[[], list[str]],
+    refresh: Callable[[], None],
     clock: Clock,
 ) -> Sequence[web.AppRunner]:
     """Start the webhook (HTTPS) and health (HTTP), and tell the API server which CA signs the former."""
@@ -68,7 +69,7 @@ async def start_servers(
         webhook, options.listen, options.webhook_port, ssl_context=server_context(serving)
     ).start()
     await publish_ca(cluster, serving)
-    health = web.AppRunner(health_app(registry, unready), access_log=None)
+    health = web.AppRunner(health_app(registry, unready, refresh), access_log=None)
     await health.setup()
     await web.TCPSite(health, options.listen, options.health_port).start()
     return webhook, health

@@ -1,5 +1,6 @@
 """Everything that the controller watches in its own cluster."""
 
+from collections import Counter
 from collections.abc import Iterable
 from dataclasses import dataclass
 
@@ -15,6 +16,7 @@ from liqo.api.kinds import (
 )
 from liqo.api.meta import Key, Kind, Wire, labels_of
 from liqo.api.names import CLUSTER_ID_LABEL, CONFIG_NAME, TENANT_LABEL
+from liqo.runtime.metrics import Metrics
 from liqo.runtime.ports import Selection
 from liqo.runtime.store import Store
 
@@ -69,6 +71,19 @@ def selections(namespace: str, stores: Stores) -> list[tuple[Selection, Store]]:
         (select(POD), stores.pods),
         (select(NAMESPACE, labels=TENANT_LABEL), stores.tenants),
     ]
+
+
+def count_peers(stores: Stores, metrics: Metrics) -> None:
+    """Set the gauge of peers by direction and phase."""
+    found: Counter[tuple[str, str]] = Counter()
+    for wire in stores.foreigns.values():
+        for direction in ("outgoing", "incoming"):
+            phase = (wire.get("status", {}).get(direction) or {}).get("phase")
+            if phase:
+                found[direction, phase] += 1
+    metrics.peers.clear()
+    for (direction, phase), count in found.items():
+        metrics.peers.labels(direction, phase).set(count)
 
 
 def _spec_cluster_id(obj: Wire) -> Iterable[str]:

@@ -14,7 +14,7 @@ from liqo.runtime.queue import Queue
 from liqo.sharing.loop_offer import ALL
 
 COALESCE = timedelta(seconds=1)  # pods and nodes change in crowds; an offer follows once
-CONCURRENCY = 8
+CONCURRENCY = 64  # keys at once; as many clusters may be slow to answer before one more has to wait
 
 Reconcile = Callable[[Key], Awaitable[Outcome]]
 

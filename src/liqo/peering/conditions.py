@@ -4,8 +4,10 @@ from collections.abc import Iterable, Sequence
 from datetime import datetime
 from typing import Any
 
-from liqo.api.meta import Condition, Wire, set_condition
-from liqo.api.reasons import ConditionType, sentence_of
+from liqo.api.kinds import FOREIGN_CLUSTER
+from liqo.api.meta import Condition, Wire, find_condition, set_condition
+from liqo.api.reasons import ConditionType, Reason, sentence_of
+from liqo.runtime.plan import Event
 
 OUTGOING = (
     ConditionType.IDENTITY_VERIFIED,
@@ -48,3 +50,21 @@ def status_body(kind_version: str, kind: str, name: str, uid: str, status: dict[
         "metadata": {"name": name, "uid": uid},
         "status": status,
     }
+
+
+def is_news(old: Sequence[Condition], new: Condition) -> bool:
+    """Return whether a condition turns, so that people want to be told."""
+    before = find_condition(old, new.type)
+    return before is None or (before.status, before.reason) != (new.status, new.reason)
+
+
+def forge_event(about: Wire, new: Condition) -> Event:
+    """Return the event that tells of a condition; a warning if somebody may have to do something."""
+    calm = {Reason.NOT_JOINED, Reason.ENDING}
+    return Event(
+        about=about,
+        kind=FOREIGN_CLUSTER,
+        reason=new.reason,
+        message=f"{new.type}: {new.message}",
+        warning=new.status == "False" and new.reason not in calm,
+    )

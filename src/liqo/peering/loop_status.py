@@ -6,8 +6,8 @@ from dataclasses import dataclass
 from liqo.api.foreign_cluster import ForeignCluster
 from liqo.api.kinds import FOREIGN_CLUSTER
 from liqo.api.meta import Condition, Key, Wire
-from liqo.peering.conditions import carry, status_body
-from liqo.runtime.plan import Apply, Plan, act
+from liqo.peering.conditions import carry, forge_event, is_news, status_body
+from liqo.runtime.plan import Action, Apply, Plan, act
 from liqo.runtime.ports import Clock, Cluster, Events
 from liqo.runtime.store import Store
 
@@ -22,7 +22,7 @@ class Owner:
         manager: the loop's field manager.
         finalizer: the loop's finalizer.
         conditions: the types of the conditions it owns.
-        events: unused by these writes, needed by `act`.
+        events: tells people of each condition that turns.
         clock: for the conditions' transition times.
     """
 
@@ -62,8 +62,11 @@ class Owner:
             {**fields, **({"conditions": conditions} if conditions else {})},
         )
         apply = Apply(kind=FOREIGN_CLUSTER, obj=body, seen=latest, subresource="status")
+        steps: list[Action] = [apply]
+        if latest is not None:
+            steps += [forge_event(latest, c) for c in changes if is_news(old, c)]
         return await act(
-            Plan((apply,)), self.home, manager=self.manager, events=self.events, remember=self._note
+            Plan(steps), self.home, manager=self.manager, events=self.events, remember=self._note
         )
 
     async def hold(self, foreign: ForeignCluster, *, held: bool) -> None:

@@ -6,8 +6,16 @@ from aiohttp import web
 from prometheus_client import CONTENT_TYPE_LATEST, CollectorRegistry, generate_latest
 
 
-def health_app(registry: CollectorRegistry, unready: Callable[[], list[str]]) -> web.Application:
-    """Return the application; `unready` names what is still missing before we can serve."""
+def health_app(
+    registry: CollectorRegistry, unready: Callable[[], list[str]], refresh: Callable[[], None]
+) -> web.Application:
+    """Return the application.
+
+    Args:
+        registry: of the metrics.
+        unready: names what is still missing before we can serve.
+        refresh: brings the gauges up to date before they are shown.
+    """
 
     async def healthz(_request: web.Request) -> web.Response:
         return web.Response(text="ok\n")
@@ -19,6 +27,7 @@ def health_app(registry: CollectorRegistry, unready: Callable[[], list[str]]) ->
         return web.Response(text="ok\n")
 
     async def metrics(_request: web.Request) -> web.Response:
+        refresh()
         return web.Response(body=generate_latest(registry), headers={"Content-Type": CONTENT_TYPE_LATEST})
 
     app = web.Application(client_max_size=1024)
