@@ -28,6 +28,7 @@ PROGRAMS = (
     "coredns",
 )
 _KUBERNETES = re.compile(r"^\s*(?:require\s+)?k8s\.io/kubernetes\s+(v\S+)", re.MULTILINE)
+PACKAGES = 2_850  # so many are compiled with empty caches; the last minute links them
 _TAIL = 15
 
 
@@ -170,5 +171,5 @@ def describe(modules: int, packages: int, seconds: float) -> str:
     """Return one line about how far a build is."""
     elapsed = f"{int(seconds) // 60}:{int(seconds) % 60:02d}"
     if packages:
-        return f"compiling: {packages} packages, {elapsed} so far"
+        return f"compiling: {packages} of about {PACKAGES} packages, {elapsed} so far"
     return f"fetching modules: {modules}, {elapsed} so far"

@@ -57,13 +57,18 @@ def remove(folder: Path) -> None:
     """Delete a lab's folder.
 
     Raises:
-        Refused: it is none.
+        Refused: it is none, or somebody else's.
     """
     if not folder.exists():
         return
     if not is_lab(folder):
         raise Refused(f"{folder} is not a lab's folder, so it is left alone", hint="delete it yourself")
-    shutil.rmtree(folder)
+    try:
+        shutil.rmtree(folder)
+    except OSError as exc:
+        raise Refused(
+            f"{folder} cannot be deleted: {exc}", hint="whoever brought the lab up has to end it"
+        ) from exc
 
 
 def _open(folder: Path) -> TextIO:

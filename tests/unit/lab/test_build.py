@@ -74,7 +74,7 @@ def test_progress_counts_modules_and_then_packages() -> None:
         modules, packages = count(line, modules, packages)
     assert (modules, packages) == (2, 1)
     assert describe(2, 0, 5) == "fetching modules: 2, 0:05 so far"
-    assert describe(2, 1, 65.4) == "compiling: 1 packages, 1:05 so far"
+    assert describe(2, 1, 65.4) == "compiling: 1 of about 2850 packages, 1:05 so far"
 
 
 @pytest.mark.parametrize(
