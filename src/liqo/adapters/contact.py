@@ -1,5 +1,6 @@
 """First contact: talks to clusters of which we have no credentials yet, and trusts nothing before it is proved."""
 
+import asyncio
 import ssl
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
@@ -52,21 +53,28 @@ class HttpContact:
         raise last or Unreachable("no address of that cluster is known")
 
     async def _meet(self, server: str, namespace: str, expected: str | None, *, allow_untrusted: bool) -> Met:
-        """Try what is trusted first; then, if allowed, what the document proves by itself."""
+        """Try what is trusted; and at the same time, if allowed, what the document proves by itself."""
+        proving: asyncio.Task[tuple[Document, datetime]] | None = None
+        if allow_untrusted:
+            reading = self._document(server, namespace, expected, unverified_context(), None)
+            proving = asyncio.ensure_future(reading)
         try:
             document, at = await self._document(server, namespace, expected, self.system(), None)
         except NotTrusted as fault:
             if fault.reason != Reason.CA_NOT_TRUSTED:
                 raise
-            if not allow_untrusted:
+            if proving is None:
                 raise NotTrusted(
                     f"the certificate of {server} is not trusted: {fault.message}",
                     reason=Reason.CA_NOT_TRUSTED,
                     hint="add its CA to the ConfigMap trusted-ca-certificates, or set spec.allowUntrustedCA",
                 ) from fault
+            document, at = await proving
         else:
             return Met(document=document, server=server, ca_pem="", at=at)
-        document, at = await self._document(server, namespace, expected, unverified_context(), None)
+        finally:
+            if proving is not None:
+                await _put_away(proving)
         if not document.ca_bundle:
             raise NotTrusted(
                 f"{server} does not publish its CA, and no known CA signed its certificate",
@@ -139,3 +147,11 @@ def _warning_text(value: str) -> str:
     """Return the text of a Warning header (RFC 7234 §5.5): 299 - "text"."""
     parts = value.split('"')
     return parts[1][:256] if len(parts) > 2 else value[:256]  # noqa: PLR2004
+
+
+async def _put_away(task: "asyncio.Task[tuple[Document, datetime]]") -> None:
+    """End a task whose answer is no longer wanted, whatever it was."""
+    task.cancel()
+    await asyncio.wait({task})
+    if not task.cancelled():
+        task.exception()

@@ -72,8 +72,8 @@ class VirtualNodes:
         session = await self._probed(foreign, cluster_id)
         ready = readiness(session)
         node, writes = await self._shape(foreign, node, offer, ready)
-        writes += await self._beat(node)
         writes += await self._tell(foreign, wire, ready)
+        writes += await self._beat(node)
         miss = session is not None and (session.failures > 0 or session.health is not Health.READY)
         return Outcome(wake=PROBE_AGAIN if miss else HEARTBEAT, writes=writes)
 

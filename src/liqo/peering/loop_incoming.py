@@ -36,7 +36,7 @@ from liqo.peering.incoming import (
 from liqo.peering.loop_rights import grant, issue_token
 from liqo.peering.loop_tenant import MANAGER, Tenants
 from liqo.runtime.loop import Outcome
-from liqo.runtime.plan import create_once
+from liqo.runtime.plan import created_or_there
 from liqo.runtime.ports import Way
 
 AWAY_ENDS = timedelta(seconds=60)  # refused for so long, without a new request: home ended it
@@ -165,8 +165,7 @@ class IncomingPeerings(Tenants):
             return Outcome(writes=2, outcome="refused", reason=Reason.CALL_BACK_FAILED)
         if foreign is None:
             wire = forge_foreign(asked.wire, credentials.server, allow_untrusted=untrusted)
-            await create_once(self.home, FOREIGN_CLUSTER, wire)
-            foreign = ForeignCluster.parse(await self.home.get(FOREIGN_CLUSTER, Key("", cluster_id)))
+            foreign = ForeignCluster.parse(await created_or_there(self.home, FOREIGN_CLUSTER, wire))
         await self._owner.hold(foreign, held=True)
         old = foreign.status.incoming.wire() if foreign.status.incoming is not None else {}
         incoming = {k: v for k, v in old.items() if k in {"tokenDigest", "tokenRenews", "tokenExpires"}} | {
@@ -205,7 +204,10 @@ class IncomingPeerings(Tenants):
         if incoming.phase == "Accepted" or not seen.tenant_there:
             rights = forge_tenant_rights(us.namespace, cluster_id, [asked.request.metadata.name])
             await grant(self.home, rights, manager=MANAGER, clock=self.clock)
-        if incoming.offered is None:
+        latest = self.foreigns.get(Key("", foreign.metadata.name))
+        now_there = ForeignCluster.parse(latest).status.incoming if latest is not None else None
+        offered = incoming.offered or (now_there.offered if now_there is not None else None)
+        if offered is None:
             if adopted:
                 await self._tell(foreign, incoming.wire() | {"kubeConfig": sealed}, [])
             return Outcome(outcome="waiting", reason=Reason.COMPUTING)  # the room `sharing` wakes us
@@ -222,7 +224,7 @@ class IncomingPeerings(Tenants):
             "phase": "Offered",
             "answers": asked.jti,
             "namespace": tenant_namespace(cluster_id),
-            "resources": dict(incoming.offered),
+            "resources": dict(offered),
             "kubeConfig": current,
             "tokenSeen": token_seen,
         }

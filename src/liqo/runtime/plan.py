@@ -118,6 +118,14 @@ async def act(
     return writes
 
 
+async def created_or_there(cluster: Cluster, kind: Kind, obj: Wire) -> Wire:
+    """Create an object that is written once; return it, or the one that is there already."""
+    try:
+        return await cluster.create(kind, obj)
+    except Conflict:
+        return await cluster.get(kind, Key.of(obj))
+
+
 async def create_once(cluster: Cluster, kind: Kind, obj: Wire) -> bool:
     """Create an object; return False if it was there already."""
     try:
