@@ -92,7 +92,7 @@ def test_waiting_returns_what_was_seen() -> None:
 
 
 def test_waiting_in_vain_tells_the_last_failure() -> None:
-    with pytest.raises(AssertionError, match="KeyError: 'absent'"):
-        wait_until(lambda: os.environ["absent"], timeout=0)
+    with pytest.raises(AssertionError, match="KeyError: 'ABSENT'"):
+        wait_until(lambda: os.environ["ABSENT"], timeout=0)
     with pytest.raises(AssertionError, match=r"returned \[\]"):
         wait_until(list, timeout=0)
