@@ -61,6 +61,58 @@ class Quiet:
         self.told.append((reason, message))
 
 
+class Killed(BaseException):
+    """The process is killed at this very point."""
+
+
+@dataclass
+class Tripwire:
+    """Kills a controller before or after its n-th write, wherever that goes; 0 is never."""
+
+    at: int = 0
+    after: bool = False
+    writes: int = 0
+    dead: bool = False
+
+    def before_write(self) -> None:
+        self.check()
+        self.writes += 1
+        if self.writes == self.at and not self.after:
+            self._kill()
+
+    def after_write(self) -> None:
+        if self.writes == self.at and self.after:
+            self._kill()
+
+    def check(self) -> None:
+        if self.dead:
+            raise Killed
+
+    def _kill(self) -> None:
+        self.dead = True
+        raise Killed
+
+
+class Wired:
+    """A Cluster whose writes go over a tripwire."""
+
+    def __init__(self, inner: Any, wire: Tripwire) -> None:
+        self._inner, self._wire = inner, wire
+
+    def __getattr__(self, name: str) -> Any:
+        found = getattr(self._inner, name)
+        if name not in {"create", "apply", "patch", "delete", "post"}:
+            return found
+
+        async def write(*args: Any, **kwargs: Any) -> Any:
+            self._wire.before_write()
+            answer = await found(*args, **kwargs)
+            self._wire.after_write()
+            return answer
+
+        return write
+
+
 class Guarded:
     """A MemoryCluster as seen with a token."""
 
@@ -121,6 +173,7 @@ class Acquaintance:
     """Implements `peering.ports.Contact` between the sides of a world."""
 
     world: "World"
+    wire: Tripwire
 
     async def meet(
         self, servers: Sequence[str], namespace: str, *, expected: str | None, allow_untrusted: bool
@@ -135,7 +188,10 @@ class Acquaintance:
         return Met(document=document, server=servers[0], ca_pem="", at=self.world.clock.now())
 
     async def ask(self, met: Met, namespace: str, request: Wire) -> Sequence[str]:
-        return await self.world.at(met.server).admit(namespace, request)
+        self.wire.before_write()
+        warnings = await self.world.at(met.server).admit(namespace, request)
+        self.wire.after_write()
+        return warnings
 
 
 class Side:
@@ -149,6 +205,7 @@ class Side:
         self.api.answers["subjectaccessreviews"] = self._review
         self.events = Quiet()
         self.down = False  # its API server, for others
+        self.wire = Tripwire()
         self.gate: Gate | None = None
         self._tasks: list[asyncio.Task[Any]] = []
         self._clusters: PeerClusters | None = None
@@ -188,15 +245,18 @@ class Side:
         await self.api.create(FEDERATION_REQUEST, wire)
         return ruling.warnings
 
-    def connect(self, credentials: Credentials, _way: Way) -> Guarded:
-        return Guarded(self.world.at(credentials.server), credentials.token.reveal())
+    def connect(self, credentials: Credentials, _way: Way) -> Any:
+        there = next(s for s in self.world.sides.values() if s.server == credentials.server)
+        return Wired(Guarded(there, credentials.token.reveal()), self.wire)
 
     async def start(self) -> None:
         """Start the controller."""
         clock, random, metrics = self.world.clock, FixedRandom(0.5), Metrics(CollectorRegistry())
         stores = make_stores()
         settings = Settings(stores)
-        cluster_id, identity = await ensure_identity(self.api, NS)
+        self.wire.dead = False
+        own: Any = Wired(self.api, self.wire)
+        cluster_id, identity = await ensure_identity(own, NS)
         self.id = cluster_id
         home = Home(
             cluster_id=cluster_id,
@@ -218,12 +278,12 @@ class Side:
             connect=self.connect,
         )
         rooms = build_rooms(
-            cluster=self.api,
+            cluster=own,
             stores=stores,
             settings=settings,
             us=home.us,
             clusters=self._clusters,
-            contact=Acquaintance(self.world),
+            contact=Acquaintance(self.world, self.wire),
             events=self.events,
             clock=clock,
         )

@@ -27,8 +27,7 @@ def up_with_liqo(
     if todo:
         lab.progress.doing("installing Liqo")
         asyncio.run(_install(todo))
-        for spec in todo:
-            lab.start(spec.name, LIQO)
+        lab.start_liqo([spec.name for spec in todo])
     return [
         (spec, [*done.started[spec.name], *([LIQO] if spec in todo else [])], spec.name in done.created)
         for spec in wanted

@@ -11,7 +11,7 @@ from rich.table import Table
 
 from liqo.errors import Fault
 
-stderr = Console(stderr=True, highlight=False)
+stderr = Console(stderr=True, highlight=False, soft_wrap=True)
 
 
 def print_json(value: Any) -> None:
