@@ -28,6 +28,7 @@ from liqo.runtime.store import Store
 from liqo.runtime.watch import reflect
 
 ANSWER_MAX = 4 * 2**20  # bytes of one answer of another cluster
+LOOK_AGAIN_WITHIN = timedelta(seconds=10)  # after a partition, or a restart over there
 CLOSE_WITHIN = timedelta(seconds=2)
 
 
@@ -172,7 +173,14 @@ class PeerClusters:
             store.subscribe(lambda _key, _old, _new: self._changed(cluster_id, way))
             found.tasks += [
                 asyncio.create_task(
-                    reflect(found.tracked, selection, store, clock=self._clock, random=self._random)
+                    reflect(
+                        found.tracked,
+                        selection,
+                        store,
+                        clock=self._clock,
+                        random=self._random,
+                        cap=LOOK_AGAIN_WITHIN,
+                    )
                 ),
                 asyncio.create_task(self._announce(store, cluster_id, way)),
             ]

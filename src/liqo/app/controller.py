@@ -84,7 +84,7 @@ async def run_controller(options: Options) -> None:
     """Run until SIGTERM or SIGINT; a background task that dies takes the process with it.
 
     Expected flow: connect, find out who we are, fill the stores, serve the webhook on every replica; the leader
-    runs the loops. Losing the lead ends the process, since a loop that goes on would write beside its successor.
+    runs the loops. Whoever loses the lead stops them, since one that goes on would write beside its successor.
     """
     setup_logging(choose_level(options.log_level, os.environ), os.environ)
     stop = asyncio.Event()
@@ -152,7 +152,7 @@ class _Parts:
         self._contact = HttpContact(
             system=self._trust.context, check=self._trust.check, clock=clock, random=random, metrics=metrics
         )
-        self._leading = False
+        self._subscribed = False
 
     async def run(self, stop: asyncio.Event) -> None:
         """Run everything until told to stop, or until a part dies."""
@@ -221,7 +221,9 @@ class _Parts:
         """Run the loops until cancelled."""
         for name in type(self._stores).__dataclass_fields__:
             await getattr(self._stores, name).wait_synced()
-        self._triggers.subscribe()
+        if not self._subscribed:  # the lead may be lost and won again
+            self._subscribed = True
+            self._triggers.subscribe()
         self._triggers.everything()
         async with asyncio.TaskGroup() as group:
             for loop in make_loops(self._reconciles(), self._queues, self._clock, self._metrics):

@@ -26,6 +26,11 @@ from liqo.runtime.store import Store
 
 MANAGER = "liqo-outgoing"
 SOON = timedelta(milliseconds=200)
+PASSING = (
+    Reason.TOO_MANY_PENDING,
+    Reason.PROOF_EXPIRED,
+    Reason.CLOCK_SKEW,
+)  # refusals that may pass by themselves
 APART = timedelta(seconds=2)  # two requests: their iat has whole seconds, and the later one has to win
 
 
@@ -223,6 +228,9 @@ class OutgoingPeerings:
             warnings = await self.contact.ask(met, foreign.spec.namespace, request)
         except Refused as fault:
             conditions[2] = condition(ConditionType.REQUESTED, False, Reason.REQUEST_REFUSED, str(fault))
+            if any(f"{reason}:" in fault.message for reason in PASSING):
+                await self._tell(foreign, out, conditions, signing_key=met.document.keys.thumbprint)
+                raise Unavailable(fault.message, reason=Reason.REQUEST_REFUSED) from fault
             out |= {"phase": "Refused", "refusedGeneration": foreign.metadata.generation}
             await self._tell(foreign, out, conditions, signing_key=met.document.keys.thumbprint)
             return Outcome(writes=3, outcome="refused", reason=fault.reason)
