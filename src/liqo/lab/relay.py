@@ -70,6 +70,8 @@ class Door(End):
         super().__init__()
         self._target = (host, port)
         self._task: asyncio.Task[None] | None = None
+        self._early: list[bytes] = []  # came before there was somewhere to write it
+        self._ended = False  # and nothing more comes
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         """Read nothing before there is somewhere to write it."""
@@ -77,6 +79,18 @@ class Door(End):
         assert self.transport
         self.transport.pause_reading()
         self._task = asyncio.get_running_loop().create_task(self._connect())
+
+    def data_received(self, data: bytes) -> None:
+        """Pass it on, or keep it: up to Python 3.11.2 a transport that is paused at once reads all the same."""
+        if self.peer:
+            super().data_received(data)
+        else:
+            self._early.append(data)
+
+    def eof_received(self) -> bool:
+        """Pass on that nothing more comes, now or once there is somebody to tell."""
+        self._ended = True
+        return super().eof_received()
 
     async def _connect(self) -> None:
         assert self.transport
@@ -91,6 +105,11 @@ class Door(End):
             assert self.peer.transport
             self.peer.transport.close()
         else:
+            assert self.peer.transport
+            self.peer.transport.writelines(self._early)
+            self._early.clear()
+            if self._ended:
+                super().eof_received()
             self.transport.resume_reading()
 
 
