@@ -93,11 +93,11 @@ async def _follow(home: ClusterSpec, step: Say, clock: SystemClock) -> str:
         return await follow_join(cluster, NAME, step, within=WITHIN, clock=clock)
 
 
-def next_commands(lab: Lab) -> list[str]:
-    """Return three commands to try next."""
-    node = f"export KUBECONFIG={lab.cluster(HOME).kubeconfig}"
+def next_commands(liqo: str) -> list[str]:
+    """Return three things to try next; `liqo` is how this program was called."""
+    kubectl = f"{liqo} lab exec {HOME} -- kubectl"
     return [
-        f"{node}; kubectl get nodes; liqo status",
-        f"liqo lab stop {FOREIGN} kube-apiserver; kubectl get nodes -w   # liqo lab start {FOREIGN}",
-        f"liqo unjoin {NAME}; kubectl get foreignclusters,nodes",
+        f"{liqo} lab exec {HOME} -- {liqo} status",
+        f"{liqo} lab stop {FOREIGN} kube-apiserver; {kubectl} get nodes -w   # back: {liqo} lab start {FOREIGN}",
+        f"{liqo} lab exec {HOME} -- {liqo} unjoin {NAME}; {kubectl} get foreignclusters,nodes",
     ]

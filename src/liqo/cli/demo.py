@@ -1,5 +1,8 @@
 """`liqo demo`."""
 
+import os
+import sys
+
 import typer
 
 from liqo.lab.progress import OnConsole
@@ -23,7 +26,8 @@ def demo() -> None:
     with OnConsole() as progress:
         lab = Lab(progress=progress)
         run_demo(lab, typer.echo)
-    typer.echo("\nTry next (in this folder; .venv/bin/liqo if liqo is not on your PATH):")
-    for command in next_commands(lab):
+    liqo = os.path.relpath(sys.argv[0])
+    typer.echo("\nTry next, in this folder:")
+    for command in next_commands(liqo):
         typer.echo(f"  {command}")
-    typer.echo("\nStop everything: liqo lab down")
+    typer.echo(f"\nStop everything: {liqo} lab down")
