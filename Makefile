@@ -29,7 +29,7 @@ check: check-fast ## format, lint, layers, types and unit tests, under a minute;
 .PHONY: check-fast
 check-fast: .venv/.synced
 	@$(RUN)/ruff format --check -q .
-	@$(RUN)/ruff check -q .
+	@$(RUN)/ruff check -q --no-cache .
 	@$(RUN)/lint-imports --no-logo
 	@$(RUN)/mypy src tests tools $(wildcard bench/*.py)
 

@@ -5,10 +5,10 @@ from pathlib import Path
 from typing import Protocol
 
 import pytest
-from rights_lab import NS, Bench, installed
 
 from liqo.adapters.kube import HttpCluster
 from liqo.api.names import CONTROLLER
+from rights_lab import NS, Bench, installed
 
 
 class Plane(Protocol):
