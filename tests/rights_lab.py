@@ -103,7 +103,7 @@ async def installed(kubeconfig: Path) -> AsyncIterator[Bench]:
 
 async def _established(admin: HttpCluster, crd: Wire) -> None:
     found = await admin.get(CUSTOM_RESOURCE_DEFINITION, Key.of(crd))
-    conditions = {c["type"]: c["status"] for c in found.get("status", {}).get("conditions", ())}
+    conditions = {c["type"]: c["status"] for c in (found.get("status") or {}).get("conditions") or ()}
     if conditions.get("Established") != "True":
         raise Absent("not served yet")
 
@@ -111,7 +111,8 @@ async def _established(admin: HttpCluster, crd: Wire) -> None:
 async def _in_force(bench: Bench) -> None:
     """Wait for the policies: those made last are in force last."""
     controller = await bench.account(NS, CONTROLLER)
-    await refused(lambda: controller.create(NAMESPACE, forge_object(NAMESPACE, "not-a-tenant")), Forbidden)
+    stray = forge_object(NAMESPACE, "not-a-tenant")
+    await refused(lambda: controller.apply(NAMESPACE, stray, manager="test"), Forbidden)
     path = f"{SERVICE_ACCOUNT.path(NS, CONTROLLER)}/token"
     await refused(lambda: controller.post(path, forge_token_request(600)), Forbidden)
 
