@@ -50,7 +50,10 @@ class Source(Model):
     name: Annotated[str, Field(max_length=260)]  # lan, dns/<SearchDomain>, manual
     endpoints: Annotated[list[Url], Field(max_length=16)] = Field(default_factory=list)
     ttl_seconds: int | None = None
-    last_seen: Time | None = None
+    last_seen: Time | None = None  # when the entry last changed, not each time it is seen
+    instance: Annotated[str, Field(max_length=255)] = ""  # its name there
+    authenticated: bool = False  # the way it was found proves that its owner wrote it
+    conflict: Message = ""  # why this may not be the cluster
 
 
 OutgoingPhase = Literal["Requesting", "Requested", "Established", "Refused", "Ending"]

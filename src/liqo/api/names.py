@@ -13,6 +13,7 @@ SERVING_SECRET = "liqo-serving"  # noqa: S105  a name
 CONFIG_NAME = "clusterconfig"
 
 CONTROLLER = "liqo-controller"  # its ServiceAccount, Deployment, Lease
+LAN_AGENT = "liqo-lan"  # its ServiceAccount, Deployment, field manager
 WEBHOOK_CONFIGURATION = "liqo"
 STRANGERS = "liqo-strangers"  # the rights, limits and priority of whoever has not proved himself
 

@@ -31,7 +31,7 @@ def known_reason(reason: str, otherwise: "Reason") -> "Reason":
 
 
 class ConditionType(_Documented):
-    """The conditions of a ForeignCluster."""
+    """The conditions of a ForeignCluster; the last two are a SearchDomain's."""
 
     DISCOVERED = "Discovered", "At least one finder sees the cluster."
     IDENTITY_VERIFIED = (
@@ -45,6 +45,8 @@ class ConditionType(_Documented):
     NODE_READY = "NodeReady", "The virtual node is there and takes pods."
     INCOMING_ACCEPTED = "IncomingAccepted", "We accepted the cluster's request."
     SHARING = "Sharing", "The cluster has our current offer."
+    ANSWERED = "Answered", "A name server answered for the domain."
+    AUTHENTICATED = "Authenticated", "The answers prove that the domain's owner wrote them."
 
 
 class Reason(_Documented):
@@ -56,6 +58,42 @@ class Reason(_Documented):
         "DuplicateClusterID",
         "Another ForeignCluster with the same clusterID counts; this one has no effect.",
     )
+    # discovery, of a ForeignCluster
+    FOUND = "Found", "A finder sees the cluster."
+    ENTERED = "Entered", "A person entered it; no finder sees it."
+    LOST = "Lost", "No finder sees the cluster any more; a peering with it goes on as long as it answers."
+    ID_CONFLICT = "IdConflict", "Several neighbours claim this ClusterID; the one that proves it counts."
+    # discovery, of a SearchDomain
+    ANSWERED = "Answered", "A name server answered for the domain."
+    NO_SUCH_DOMAIN = "NoSuchDomain", "The name server says that the domain does not exist (NXDOMAIN)."
+    NO_INSTANCES = "NoInstances", "The domain has no PTR record that leads to a cluster."
+    SERVER_FAILED = "ServerFailed", "The name server could not answer (SERVFAIL)."
+    SERVER_REFUSED = "ServerRefused", "The name server does not want to answer us (REFUSED)."
+    SERVER_AWAY = "ServerAway", "No name server answered in time."
+    BAD_ANSWER = "BadAnswer", "The name server's answer cannot be read."
+    BAD_DOMAIN = "BadDomain", "spec.domain is not a domain name."
+    BAD_SERVER = "BadServer", "spec.discoveryConfig.dnsServer of ClusterConfig is not one that we can ask."
+    DNSSEC = "DNSSEC", "The answer is signed, and the signature was checked."
+    ENCRYPTED = "Encrypted", "The answer came over TLS from the configured name server."
+    PLAIN_DNS = "PlainDNS", "Plain DNS: anybody on the way could have written the answer."
+    NOT_AUTHENTICATED = (
+        "NotAuthenticated",
+        "The answer is not authenticated, and requireAuthenticatedDNS holds autojoin back.",
+    )
+    # discovery, of one instance in a domain or on the LAN
+    NO_SRV = "NoSRV", "The instance has no SRV record."
+    NO_SERVICE = "NoService", 'The SRV record says that the service is not there (target ".", RFC 2782).'
+    BAD_SRV = "BadSRV", "The SRV record names a port or target that cannot be."
+    NO_TXT = "NoTXT", "The instance has no TXT record with key=value pairs."
+    NO_CLUSTER_ID = "NoClusterID", "The TXT record has no id=."
+    BAD_CLUSTER_ID = "BadClusterID", "id= in the TXT record is not a ClusterID."
+    NO_NAMESPACE = "NoNamespace", "The TXT record has no namespace=."
+    BAD_NAMESPACE = "BadNamespace", "namespace= in the TXT record is not a namespace."
+    BAD_URL = "BadURL", "url= or door= in the TXT record is not an https URL without path."
+    UNKNOWN_VERSION = "UnknownVersion", "v= in the TXT record is a version that we do not know."
+    NO_ADDRESS = "NoAddress", "No address of the cluster is known, or none that we may use."
+    CNAME_LOOP = "CNAMELoop", "The aliases of a name lead nowhere, or in a circle."
+    TOO_MANY = "TooMany", "There are more clusters than are taken."
     # identity and trust
     VERIFIED = "Verified", "The well-known document is signed with the key that the ClusterID is made of."
     LEGACY_CLUSTER_ID = "LegacyClusterID", "The ClusterID is a UUID, which proves nothing."

@@ -4,6 +4,7 @@ from collections.abc import Sequence
 from datetime import timedelta
 
 from liqo.api.advertisement import Advertisement
+from liqo.api.conditions import condition
 from liqo.api.federation_request import FederationRequest
 from liqo.api.foreign_cluster import ForeignCluster, counting
 from liqo.api.kinds import FEDERATION_REQUEST, FOREIGN_CLUSTER
@@ -21,7 +22,7 @@ from liqo.identity.cluster_id import is_legacy_id
 from liqo.identity.keys import Keys
 from liqo.identity.kubeconfig import digest
 from liqo.identity.request import verify_proof
-from liqo.peering.conditions import INCOMING, condition
+from liqo.peering.conditions import INCOMING
 from liqo.peering.forge import created, forge_foreign, forge_sealed
 from liqo.peering.incoming import (
     CALL_BACK_WITHIN,

@@ -5,6 +5,7 @@ from dataclasses import dataclass
 from datetime import timedelta
 
 from liqo.api.advertisement import Advertisement
+from liqo.api.conditions import condition, status_body
 from liqo.api.foreign_cluster import ForeignCluster, counting
 from liqo.api.kinds import ADVERTISEMENT, FEDERATION_REQUEST, FOREIGN_CLUSTER, ROLE, SERVICE_ACCOUNT
 from liqo.api.meta import Condition, Key, Wire, format_time
@@ -14,7 +15,7 @@ from liqo.api.rights import forge_peer_rights
 from liqo.errors import Absent, Fault, Malformed, NotTrusted, Refused, Unavailable
 from liqo.identity.kubeconfig import digest
 from liqo.identity.request import new_jti
-from liqo.peering.conditions import OUTGOING, condition, status_body
+from liqo.peering.conditions import OUTGOING
 from liqo.peering.forge import forge_request, forge_sealed
 from liqo.peering.loop_rights import grant, issue_token, revoke
 from liqo.peering.loop_status import Owner
@@ -156,7 +157,7 @@ class OutgoingPeerings:
         if foreign.spec.api_url is None:
             raise Refused(
                 "no address of that cluster is known",
-                reason="NoAddress",
+                reason=Reason.NO_ADDRESS,
                 hint="set spec.apiUrl, or let discovery find it",
             )
         try:

@@ -3,10 +3,11 @@
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
+from liqo.api.conditions import carry, is_news, status_body
 from liqo.api.foreign_cluster import ForeignCluster
 from liqo.api.kinds import FOREIGN_CLUSTER
 from liqo.api.meta import Condition, Key, Wire
-from liqo.peering.conditions import carry, forge_event, is_news, status_body
+from liqo.peering.conditions import forge_event
 from liqo.runtime.plan import Action, Apply, Plan, act
 from liqo.runtime.ports import Clock, Cluster, Events
 from liqo.runtime.store import Store

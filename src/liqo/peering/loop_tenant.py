@@ -4,13 +4,14 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 from liqo.api.cluster_config import ClusterConfigSpec
+from liqo.api.conditions import condition, status_body
 from liqo.api.foreign_cluster import ForeignCluster
 from liqo.api.kinds import ADVERTISEMENT, FEDERATION_REQUEST, FOREIGN_CLUSTER, NAMESPACE, ROLE
 from liqo.api.meta import Condition, Key, Wire, format_time
 from liqo.api.names import INCOMING_FINALIZER, TENANT_SERVICE_ACCOUNT, tenant_namespace, tenant_role
 from liqo.api.reasons import ConditionType
 from liqo.identity.kubeconfig import Credentials, unseal
-from liqo.peering.conditions import INCOMING, condition, status_body
+from liqo.peering.conditions import INCOMING
 from liqo.peering.forge import forge_advertisement
 from liqo.peering.incoming import Answer, Asked, Seen
 from liqo.peering.loop_rights import revoke

@@ -18,11 +18,11 @@ from datetime import datetime, timedelta
 from enum import Enum, auto
 
 from liqo.api.advertisement import Advertisement
+from liqo.api.conditions import condition
 from liqo.api.foreign_cluster import ForeignCluster, Outgoing
 from liqo.api.meta import Condition, find_condition
 from liqo.api.names import OUTGOING_FINALIZER
 from liqo.api.reasons import ConditionType, Reason
-from liqo.peering.conditions import condition
 from liqo.peering.tokens import last_call
 from liqo.runtime.ports import Health, Session
 

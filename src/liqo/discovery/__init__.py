@@ -1,0 +1,1 @@
+"""Finding other clusters: on the LAN, in DNS; every way ends in a ForeignCluster."""
