@@ -5,7 +5,7 @@ from typing import Annotated
 
 import typer
 
-from liqo.cli import controller, demo, installing, lab, peers, sharing, status
+from liqo.cli import controller, demo, discover, installing, lab, peers, sharing, status
 
 app = typer.Typer(
     name="liqo",
@@ -17,6 +17,7 @@ app = typer.Typer(
     context_settings={"help_option_names": ["-h", "--help"]},
 )
 app.add_typer(lab.app, name="lab")
+app.add_typer(discover.app, name="discover")
 for group in (installing, peers, sharing, status, controller, demo):
     group.mount(app)
 

@@ -1,0 +1,8 @@
+"""`liqo discover`: what is out there, without a cluster of one's own."""
+
+import typer
+
+app = typer.Typer(
+    help="See which clusters the LAN or a DNS domain shows, and what is wrong with what they publish; needs no cluster.",
+    no_args_is_help=True,
+)
