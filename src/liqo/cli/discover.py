@@ -3,6 +3,6 @@
 import typer
 
 app = typer.Typer(
-    help="See which clusters the LAN or a DNS domain shows, and what is wrong with what they publish; needs no cluster.",
+    help="See which clusters the LAN or a DNS domain shows, and what is wrong with their records; needs no cluster.",
     no_args_is_help=True,
 )
