@@ -183,12 +183,15 @@ class MemoryCluster:
         )
         return self._replace(stored, fresh, owners, "MODIFIED")
 
-    async def delete(self, kind: Kind, key: Key, *, uid: str = "", grace: int | None = None) -> None:
+    async def delete(
+        self, kind: Kind, key: Key, *, uid: str = "", version: str = "", grace: int | None = None
+    ) -> None:
         self._called("delete", kind, key)
         stored = self._objects.get((kind.resource, key))
         if stored is None:
             return
-        self._check(stored, {"uid": uid} if uid else {})
+        wanted = {"uid": uid, "resourceVersion": version}
+        self._check(stored, {k: v for k, v in wanted.items() if v})
         running = kind.plural == "pods" and grace != 0 and stored.obj.get("spec", {}).get("nodeName")
         if stored.obj["metadata"].get("finalizers") or running:
             fresh = copy(stored.obj)

@@ -36,6 +36,7 @@ from liqo.app.identity import ensure_identity
 from liqo.app.rooms import build_rooms
 from liqo.app.stores import Stores, make_stores, selections
 from liqo.app.wiring import Triggers, make_loops, make_queues
+from liqo.discovery.sightings import Sightings
 from liqo.errors import Absent, Forbidden, NotTrusted, Unauthorized, Unreachable
 from liqo.identity.document import parse_document
 from liqo.identity.kubeconfig import Credentials
@@ -155,8 +156,10 @@ class Guarded:
     ) -> Wire:
         return await self._check().patch(kind, key, patch, manager=manager, subresource=subresource)
 
-    async def delete(self, kind: Kind, key: Key, *, uid: str = "", grace: int | None = None) -> None:
-        await self._check().delete(kind, key, uid=uid, grace=grace)
+    async def delete(
+        self, kind: Kind, key: Key, *, uid: str = "", version: str = "", grace: int | None = None
+    ) -> None:
+        await self._check().delete(kind, key, uid=uid, version=version, grace=grace)
 
     async def post(self, path: str, body: Wire) -> Wire:
         return await self._check().post(path, body)
@@ -206,6 +209,7 @@ class Side:
         self.events = Quiet()
         self.down = False  # its API server, for others
         self.wire = Tripwire()
+        self.sightings = Sightings()  # of its searches, which a test makes up
         self.gate: Gate | None = None
         self._tasks: list[asyncio.Task[Any]] = []
         self._clusters: PeerClusters | None = None
@@ -268,7 +272,7 @@ class Side:
             config=settings,
         )
         queues = make_queues(clock, random)
-        triggers = Triggers(queues, stores, NS)
+        triggers = self.triggers = Triggers(queues, stores, NS)
         self._clusters = PeerClusters(
             us=home.us,
             check=lambda _ip: TRUSTED,
@@ -286,6 +290,7 @@ class Side:
             contact=Acquaintance(self.world, self.wire),
             events=self.events,
             clock=clock,
+            sightings=self.sightings,
         )
         self.gate = Gate(stores, home, settings, clock, metrics)
         self._tasks = [

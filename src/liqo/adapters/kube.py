@@ -140,11 +140,14 @@ class HttpCluster:
         request = Request("patch", kind.resource, "PATCH", path, query, patch, MERGE_TYPE)
         return parse_object((await self._transport.send(request)).body)
 
-    async def delete(self, kind: Kind, key: Key, *, uid: str = "", grace: int | None = None) -> None:
+    async def delete(
+        self, kind: Kind, key: Key, *, uid: str = "", version: str = "", grace: int | None = None
+    ) -> None:
         """Delete; absent is done."""
         options: Wire = {"apiVersion": "v1", "kind": "DeleteOptions"}
-        if uid:
-            options["preconditions"] = {"uid": uid}
+        wanted = {"uid": uid, "resourceVersion": version}
+        if uid or version:
+            options["preconditions"] = {k: v for k, v in wanted.items() if v}
         if grace is not None:
             options["gracePeriodSeconds"] = grace
         try:

@@ -81,9 +81,11 @@ class TrackedCluster:
             self._inner.patch(kind, key, patch, manager=manager, subresource=subresource)
         )
 
-    async def delete(self, kind: Kind, key: Key, *, uid: str = "", grace: int | None = None) -> None:
+    async def delete(
+        self, kind: Kind, key: Key, *, uid: str = "", version: str = "", grace: int | None = None
+    ) -> None:
         """Delete."""
-        return await self._tracked(self._inner.delete(kind, key, uid=uid, grace=grace))
+        return await self._tracked(self._inner.delete(kind, key, uid=uid, version=version, grace=grace))
 
     async def post(self, path: str, body: Wire) -> Wire:
         """POST to a path that is no object."""

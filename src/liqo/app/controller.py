@@ -31,6 +31,7 @@ from liqo.app.serving import start_servers
 from liqo.app.stores import Stores, count_peers, make_stores, selections
 from liqo.app.trust import Trust
 from liqo.app.wiring import Reconciles, Triggers, make_loops, make_queues
+from liqo.discovery.sightings import Sightings
 from liqo.errors import Malformed
 from liqo.runtime.events import EventWriter
 from liqo.runtime.lease import Election
@@ -152,6 +153,7 @@ class _Parts:
         self._contact = HttpContact(
             system=self._trust.context, check=self._trust.check, clock=clock, random=random, metrics=metrics
         )
+        self._sightings = Sightings()
         self._subscribed = False
 
     async def run(self, stop: asyncio.Event) -> None:
@@ -240,6 +242,7 @@ class _Parts:
             contact=self._contact,
             events=self._events,
             clock=self._clock,
+            sightings=self._sightings,
         )
 
 

@@ -5,6 +5,8 @@ from collections.abc import Callable
 from liqo.api.cluster_config import ClusterConfigSpec
 from liqo.app.stores import Stores
 from liqo.app.wiring import Reconciles
+from liqo.discovery.loop_found import FoundClusters
+from liqo.discovery.sightings import Sightings
 from liqo.node.loop import VirtualNodes
 from liqo.peering.loop_document import WellKnown
 from liqo.peering.loop_incoming import IncomingPeerings
@@ -25,6 +27,7 @@ def build_rooms(
     contact: Contact,
     events: Events,
     clock: Clock,
+    sightings: Sightings,
 ) -> Reconciles:
     """Return the reconciles of all loops.
 
@@ -37,6 +40,7 @@ def build_rooms(
         contact: first contact with others.
         events: tells people.
         clock: the time.
+        sightings: what the searches of this process see.
     """
     return Reconciles(
         document=WellKnown(
@@ -92,6 +96,16 @@ def build_rooms(
             home_id=lambda: us().cluster_id,
             namespace=us().namespace,
             address="",
+            events=events,
+            clock=clock,
+        ).reconcile,
+        found=FoundClusters(
+            home=cluster,
+            foreigns=stores.foreigns,
+            domains=stores.domains,
+            sightings=sightings,
+            config=settings,
+            home_id=lambda: us().cluster_id,
             events=events,
             clock=clock,
         ).reconcile,

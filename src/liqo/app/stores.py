@@ -13,6 +13,7 @@ from liqo.api.kinds import (
     NAMESPACE,
     NODE,
     POD,
+    SEARCH_DOMAIN,
 )
 from liqo.api.meta import Key, Kind, Wire, labels_of
 from liqo.api.names import CLUSTER_ID_LABEL, CONFIG_NAME, TENANT_LABEL
@@ -26,6 +27,7 @@ class Stores:
     """One store for each selection; `selections` says which."""
 
     foreigns: Store
+    domains: Store
     requests: Store
     advertisements: Store
     configs: Store
@@ -45,6 +47,7 @@ def make_stores() -> Stores:
     by_label = {"cluster-id": _label_cluster_id}
     return Stores(
         foreigns=Store(indexes=by_id),
+        domains=Store(),
         requests=Store(indexes=by_id),
         advertisements=Store(indexes=by_id),
         configs=Store(),
@@ -63,6 +66,7 @@ def selections(namespace: str, stores: Stores) -> list[tuple[Selection, Store]]:
 
     return [
         (select(FOREIGN_CLUSTER), stores.foreigns),
+        (select(SEARCH_DOMAIN), stores.domains),
         (select(FEDERATION_REQUEST, namespace), stores.requests),
         (select(ADVERTISEMENT, namespace), stores.advertisements),
         (select(CLUSTER_CONFIG), stores.configs),

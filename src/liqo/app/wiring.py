@@ -1,6 +1,6 @@
 """Which loop runs for which key when what changes."""
 
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Iterable
 from dataclasses import dataclass
 from datetime import timedelta
 
@@ -29,6 +29,7 @@ class Reconciles:
     accept: Reconcile
     offer: Reconcile
     node: Reconcile
+    found: Reconcile
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -41,6 +42,7 @@ class Queues:
     accept: Queue
     offer: Queue
     node: Queue
+    found: Queue
 
 
 def make_queues(clock: Clock, random: Random) -> Queues:
@@ -75,6 +77,7 @@ class Triggers:
         """Listen to all stores."""
         stores = self._stores
         stores.foreigns.subscribe(self._foreign)
+        stores.domains.subscribe(self._domain)
         stores.requests.subscribe(self._request)
         stores.advertisements.subscribe(self._advertisement)
         stores.configs.subscribe(self._config)
@@ -90,6 +93,14 @@ class Triggers:
         else:
             self._joins(cluster_id)
 
+    def found(self, cluster_ids: Iterable[str]) -> None:
+        """Look at clusters that a search sees, or no longer; "" is every one that one has ever seen."""
+        for cluster_id in cluster_ids:
+            if cluster_id:
+                self._queues.found.add(Key("", cluster_id))
+            else:
+                self.found(i for w in self._stores.foreigns.values() if _is_found(w) for i in _ids(w))
+
     def everything(self) -> None:
         """Look at everything once: at start, and when the settings have changed."""
         queues, stores = self._queues, self._stores
@@ -100,6 +111,7 @@ class Triggers:
             queues.incoming.add(Key("", cluster_id))
         for key in map(Key.of, stores.advertisements.values()):
             queues.accept.add(key)
+        self.found([""])
         queues.offer.add(ALL)
         queues.document.add(Key(self._namespace, WELL_KNOWN_CONFIG_MAP))
 
@@ -123,9 +135,16 @@ class Triggers:
             self._joins(cluster_id)
             self._queues.incoming.add(Key("", cluster_id))
             self._queues.accept.add(Key(self._namespace, cluster_id))
+            several = len(self._stores.foreigns.by("cluster-id", cluster_id)) > 1
+            if several or _is_found(old) or _is_found(new):
+                self.found([cluster_id])
         before, after = _incoming(old), _incoming(new)
         if before != after:
             self._queues.offer.add(ALL)
+
+    def _domain(self, _key: Key, old: Wire | None, new: Wire | None) -> None:
+        if old is None or new is None or old["spec"] != new["spec"]:
+            self.found([""])
 
     def _request(self, _key: Key, old: Wire | None, new: Wire | None) -> None:
         for cluster_id in _ids(old, new):
@@ -162,6 +181,14 @@ class Triggers:
 
 def _ids(*wires: Wire | None) -> set[str]:
     return {w["spec"].get("clusterID", "") for w in wires if w is not None} - {""}
+
+
+def _is_found(wire: Wire | None) -> bool:
+    """Return whether a finder sees or saw a ForeignCluster."""
+    if wire is None:
+        return False
+    sources = (wire.get("status") or {}).get("sources")
+    return bool(sources) or wire["spec"].get("discoveryType") in {"LAN", "WAN"}
 
 
 def _incoming(wire: Wire | None) -> object:

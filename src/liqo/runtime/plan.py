@@ -52,11 +52,12 @@ class Patch:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Delete:
-    """Delete that very object (by uid); absent is done."""
+    """Delete that very object (by uid), as it was seen if there is a `version`; absent is done."""
 
     kind: Kind
     key: Key
     uid: str = ""
+    version: str = ""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -110,8 +111,8 @@ async def act(
                     answer = await cluster.create(kind, obj)
             case Patch(kind=kind, key=key, patch=patch, subresource=subresource):
                 answer = await cluster.patch(kind, key, patch, manager=manager, subresource=subresource)
-            case Delete(kind=kind, key=key, uid=uid):
-                await cluster.delete(kind, key, uid=uid)
+            case Delete(kind=kind, key=key, uid=uid, version=version):
+                await cluster.delete(kind, key, uid=uid, version=version)
         if answer is not None and remember is not None:
             remember(action.kind, answer)
         writes += 1

@@ -84,8 +84,13 @@ class Cluster(Protocol):
         """Merge patch (RFC 7386); with metadata.resourceVersion inside it is an optimistic lock."""
         ...
 
-    async def delete(self, kind: Kind, key: Key, *, uid: str = "", grace: int | None = None) -> None:
-        """Delete; absent is done. With `uid`, only that very object: raises Conflict for another."""
+    async def delete(
+        self, kind: Kind, key: Key, *, uid: str = "", version: str = "", grace: int | None = None
+    ) -> None:
+        """Delete; absent is done.
+
+        With `uid` only that very object, with `version` only as it was seen: else raises Conflict.
+        """
         ...
 
     async def post(self, path: str, body: Wire) -> Wire:
