@@ -7,7 +7,7 @@ names the account.
 
 import asyncio
 import base64
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import AsyncIterator, Callable, Sequence
 from dataclasses import dataclass, field
 from datetime import timedelta
 from typing import Any
@@ -16,6 +16,7 @@ import orjson
 from prometheus_client import CollectorRegistry
 
 from liqo.adapters.clusters import PeerClusters
+from liqo.adapters.failover import FailoverCluster
 from liqo.adapters.kubeconfig import Access
 from liqo.api.kinds import (
     CLUSTER_CONFIG,
@@ -117,14 +118,12 @@ class Wired:
 class Guarded:
     """A MemoryCluster as seen with a token."""
 
-    def __init__(self, side: "Side", token: str) -> None:
-        self._side = side
+    def __init__(self, world: "World", server: str, token: str) -> None:
+        self._world, self.server = world, server
         self._token = orjson.loads(base64.urlsafe_b64decode(token.split(".")[1] + "=="))
 
     def _check(self) -> MemoryCluster:
-        side, claims = self._side, self._token
-        if side.down:
-            raise Unreachable(f"{side.server} does not answer")
+        side, claims = self._world.at(self.server), self._token
         account = side.api.seen(SERVICE_ACCOUNT, claims["name"], claims["namespace"])
         if account is None or account["metadata"]["uid"] != claims["uid"]:
             raise Unauthorized("the token's account is gone")
@@ -181,14 +180,21 @@ class Acquaintance:
     async def meet(
         self, servers: Sequence[str], namespace: str, *, expected: str | None, allow_untrusted: bool
     ) -> Met:
-        side = self.world.at(servers[0])
+        for server in servers:
+            try:
+                side = self.world.at(server)
+                break
+            except Unreachable as fault:
+                last = fault
+        else:
+            raise last
         if not allow_untrusted:
             raise NotTrusted("no known CA", reason="CANotTrusted")
         found = side.api.seen(CONFIG_MAP, WELL_KNOWN_CONFIG_MAP, namespace)
         if found is None:
             raise Unreachable("no document yet", reason="DocumentMissing")
         document = parse_document(found["data"][WELL_KNOWN_KEY], self.world.clock.now(), expected=expected)
-        return Met(document=document, server=servers[0], ca_pem="", at=self.world.clock.now())
+        return Met(document=document, server=server, ca_pem="", at=self.world.clock.now())
 
     async def ask(self, met: Met, namespace: str, request: Wire) -> Sequence[str]:
         self.wire.before_write()
@@ -207,6 +213,7 @@ class Side:
         self.api.answers["token"] = self._issue
         self.api.answers["subjectaccessreviews"] = self._review
         self.events = Quiet()
+        self.aliases: set[str] = set()  # further addresses of its API server
         self.down = False  # its API server, for others
         self.wire = Tripwire()
         self.sightings = Sightings()  # of its searches, which a test makes up
@@ -249,9 +256,11 @@ class Side:
         await self.api.create(FEDERATION_REQUEST, wire)
         return ruling.warnings
 
-    def connect(self, credentials: Credentials, _way: Way) -> Any:
-        there = next(s for s in self.world.sides.values() if s.server == credentials.server)
-        return Wired(Guarded(there, credentials.token.reveal()), self.wire)
+    def connect(self, credentials: Credentials, _way: Way, addresses: Callable[[], Sequence[str]]) -> Any:
+        def one(server: str) -> Any:
+            return Wired(Guarded(self.world, server, credentials.token.reveal()), self.wire)
+
+        return FailoverCluster(addresses, one, self.world.clock)
 
     async def start(self) -> None:
         """Start the controller."""
@@ -280,6 +289,7 @@ class Side:
             clock=clock,
             random=random,
             connect=self.connect,
+            endpoints=stores.endpoints,
         )
         rooms = build_rooms(
             cluster=own,
@@ -348,11 +358,12 @@ class World:
 
     clock: ManualClock = field(default_factory=ManualClock)
     sides: dict[str, Side] = field(default_factory=dict)
+    dead: set[str] = field(default_factory=set)  # addresses that do not answer
     longest_token: timedelta = timedelta(days=1)  # as --service-account-max-token-expiration says
 
     def at(self, server: str) -> Side:
-        side = next((s for s in self.sides.values() if s.server == server), None)
-        if side is None or side.down:
+        side = next((s for s in self.sides.values() if server in {s.server, *s.aliases}), None)
+        if side is None or side.down or server in self.dead:
             raise Unreachable(f"{server} does not answer")
         return side
 

@@ -1,12 +1,14 @@
 """Connections to other clusters: one session per cluster and way, shared by all rooms, and its health."""
 
 import asyncio
-from collections.abc import Callable, Coroutine, Mapping
+from collections.abc import Callable, Coroutine, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, field
 from datetime import timedelta
 from typing import Any
+from urllib.parse import urlsplit
 
+from liqo.adapters.failover import FailoverCluster
 from liqo.adapters.health import Tally
 from liqo.adapters.kube import HttpCluster
 from liqo.adapters.tls import (
@@ -33,25 +35,40 @@ CLOSE_WITHIN = timedelta(seconds=2)
 
 
 def open_peer(
-    credentials: Credentials, way: Way, *, check: AddressCheck, clock: Clock, random: Random, metrics: Metrics
-) -> HttpCluster:
-    """Return a session with the credentials that another cluster sent us.
+    credentials: Credentials,
+    way: Way,
+    addresses: Callable[[], Sequence[str]],
+    *,
+    check: AddressCheck,
+    clock: Clock,
+    random: Random,
+    metrics: Metrics,
+) -> FailoverCluster:
+    """Return a session with the credentials that another cluster sent us, at the first address that answers.
 
-    Without a CA among them, the system's roots have to know the certificate, under the name in the URL.
+    With a CA among them only that is believed. Without one the system's roots have to know the certificate
+    under the name in the credentials' own URL, whatever address is tried: a finder's word sends our token nowhere else.
     """
     pinned = credentials.ca_pem
-    return HttpCluster(
-        credentials.server,
-        ssl_context=pinned_context(pinned) if pinned else system_context(""),
-        server_hostname=PINNED_NAME if pinned else None,
-        token=credentials.token.reveal,
-        resolver=CheckedResolver(check),
-        clock=clock,
-        random=random,
-        metrics=metrics,
-        role="foreign" if way is Way.OUTGOING else "home",
-        max_response=ANSWER_MAX,
-    )
+    context = pinned_context(pinned) if pinned else system_context("")
+    name = PINNED_NAME if pinned else urlsplit(credentials.server).hostname
+
+    def connect(server: str) -> HttpCluster:
+        check_literal(server, check)
+        return HttpCluster(
+            server,
+            ssl_context=context,
+            server_hostname=name,
+            token=credentials.token.reveal,
+            resolver=CheckedResolver(check),
+            clock=clock,
+            random=random,
+            metrics=metrics,
+            role="foreign" if way is Way.OUTGOING else "home",
+            max_response=ANSWER_MAX,
+        )
+
+    return FailoverCluster(addresses, connect, clock)
 
 
 @dataclass(slots=True, kw_only=True)
@@ -76,7 +93,8 @@ class PeerClusters:
         changed: called with (cluster id, way) when a health or something watched has changed.
         clock: of this process.
         random: for jitter.
-        connect: opens a session with credentials, in a role.
+        connect: opens a session with credentials, in a role, at one of several addresses.
+        endpoints: where else a cluster's API server is said to be, by its id.
     """
 
     def __init__(
@@ -87,7 +105,8 @@ class PeerClusters:
         changed: Callable[[str, Way], None],
         clock: Clock,
         random: Random,
-        connect: Callable[[Credentials, Way], Peer],
+        connect: Callable[[Credentials, Way, Callable[[], Sequence[str]]], Peer],
+        endpoints: Callable[[str], Sequence[str]],
     ) -> None:
         self._us = us
         self._check = check
@@ -95,6 +114,7 @@ class PeerClusters:
         self._clock = clock
         self._random = random
         self._open = connect
+        self._endpoints = endpoints
         self._connections: dict[tuple[str, Way], _Connection] = {}
         self._closing: set[asyncio.Task[None]] = set()
 
@@ -113,7 +133,12 @@ class PeerClusters:
 
     def _connect(self, cluster_id: str, way: Way, mark: str, credentials: Credentials) -> _Connection:
         tally = Tally(expires=token_expiry(credentials.token), made=self._clock.now())
-        http = self._open(credentials, way)
+        own = credentials.server
+
+        def addresses() -> list[str]:
+            return list(dict.fromkeys([own, *self._endpoints(cluster_id)]))
+
+        http = self._open(credentials, way, addresses)
 
         def note(fault: Fault | None) -> None:
             if tally.note(fault, self._clock.now()):
@@ -136,7 +161,7 @@ class PeerClusters:
         return Session(
             cluster=found.tracked,
             namespace=found.credentials.namespace,
-            server=found.credentials.server,
+            server=found.http.server,
             health=tally.health(self._clock.now()),
             since=tally.since,
             heard=tally.heard,

@@ -20,7 +20,7 @@ from liqo.api.kinds import CONFIG_MAP, FEDERATION_REQUEST
 from liqo.api.meta import Wire
 from liqo.api.names import WELL_KNOWN_CONFIG_MAP, WELL_KNOWN_KEY
 from liqo.api.reasons import Reason
-from liqo.errors import Absent, Forbidden, NotTrusted, Refused, Unauthorized, Unavailable, Unreachable
+from liqo.errors import Absent, Fault, Forbidden, NotTrusted, Refused, Unauthorized, Unavailable, Unreachable
 from liqo.identity.document import Document, parse_document
 from liqo.peering.ports import Met
 from liqo.runtime.metrics import Metrics
@@ -43,14 +43,14 @@ class HttpContact:
         self, servers: Sequence[str], namespace: str, *, expected: str | None, allow_untrusted: bool
     ) -> Met:
         """Read the well-known document and verify everything about it."""
-        last: Unreachable | None = None
+        faults: list[Fault] = []
         for server in servers:
-            check_literal(server, self.check)
             try:
+                check_literal(server, self.check)
                 return await self._meet(server, namespace, expected, allow_untrusted=allow_untrusted)
-            except Unreachable as fault:
-                last = fault
-        raise last or Unreachable("no address of that cluster is known")
+            except Fault as fault:
+                faults.append(fault)
+        raise _telling(faults)
 
     async def _meet(self, server: str, namespace: str, expected: str | None, *, allow_untrusted: bool) -> Met:
         """Try what is trusted; and at the same time, if allowed, what the document proves by itself."""
@@ -133,6 +133,20 @@ class HttpContact:
         finally:
             await cluster.close()
         return [_warning_text(value) for value in headers.getall("Warning", [])]
+
+
+def _telling(faults: Sequence[Fault]) -> Fault:
+    """Return what tells a person most: what somebody answered, not that others are silent.
+
+    It is worth trying again soon as long as one address may just be away.
+    """
+    silent = [f for f in faults if isinstance(f, Unavailable)]
+    told = next((f for f in faults if not isinstance(f, Unreachable)), None)
+    if told is None:
+        return faults[0] if faults else Unreachable("no address of that cluster is known")
+    if silent and not isinstance(told, Unavailable):
+        return Unavailable(told.message, reason=told.reason, hint=told.hint)
+    return told
 
 
 def _date(text: str, now: datetime) -> datetime:

@@ -17,6 +17,8 @@ T = TypeVar("T")
 class Peer(Cluster, Protocol):
     """A Cluster that can be probed at any path, and closed."""
 
+    server: str  # the URL in use
+
     async def fetch(self, path: str) -> Wire:
         """Return what is at a path."""
         ...

@@ -44,11 +44,14 @@ class ForeignClusterSpec(Model):
     max_capacity: Resources = Field(default_factory=dict)
 
 
+ENDPOINTS_MAX = 16
+
+
 class Source(Model):
     """Where it was seen, by one finder."""
 
     name: Annotated[str, Field(max_length=260)]  # lan, dns/<SearchDomain>, manual
-    endpoints: Annotated[list[Url], Field(max_length=16)] = Field(default_factory=list)
+    endpoints: Annotated[list[Url], Field(max_length=ENDPOINTS_MAX)] = Field(default_factory=list)
     ttl_seconds: int | None = None
     last_seen: Time | None = None  # when the entry last changed, not each time it is seen
     instance: Annotated[str, Field(max_length=255)] = ""  # its name there
@@ -135,6 +138,18 @@ class ForeignCluster(Model):
     metadata: ObjectMeta
     spec: ForeignClusterSpec
     status: ForeignClusterStatus = ForeignClusterStatus()
+
+
+def endpoints_of(foreign: ForeignCluster) -> list[str]:
+    """Return the URLs of its API server in the order in which they are tried, at most ENDPOINTS_MAX.
+
+    What a person entered comes first. Where nobody did, the finders' newest word does, and spec.apiUrl is where
+    it was when it was found.
+    """
+    entered = [foreign.spec.api_url] if foreign.spec.api_url else []
+    found = [url for source in foreign.status.sources for url in source.endpoints]
+    both = [*found, *entered] if foreign.spec.discovery_type in {"LAN", "WAN"} else [*entered, *found]
+    return list(dict.fromkeys(url.rstrip("/") for url in both))[:ENDPOINTS_MAX]
 
 
 def counting(siblings: Sequence[ForeignCluster]) -> ForeignCluster | None:

@@ -149,6 +149,7 @@ class _Parts:
             clock=clock,
             random=random,
             connect=partial(open_peer, check=self._trust.check, clock=clock, random=random, metrics=metrics),
+            endpoints=stores.endpoints,
         )
         self._contact = HttpContact(
             system=self._trust.context, check=self._trust.check, clock=clock, random=random, metrics=metrics

@@ -4,6 +4,7 @@ from collections import Counter
 from collections.abc import Iterable
 from dataclasses import dataclass
 
+from liqo.api.foreign_cluster import ForeignCluster, counting, endpoints_of
 from liqo.api.kinds import (
     ADVERTISEMENT,
     CLUSTER_CONFIG,
@@ -39,6 +40,11 @@ class Stores:
     def config(self) -> Wire | None:
         """Return the ClusterConfig that counts."""
         return self.configs.get(Key("", CONFIG_NAME))
+
+    def endpoints(self, cluster_id: str) -> list[str]:
+        """Return where a cluster's API server is said to be, by the ForeignCluster that counts."""
+        counts = counting([ForeignCluster.parse(w) for w in self.foreigns.by("cluster-id", cluster_id)])
+        return endpoints_of(counts) if counts is not None else []
 
 
 def make_stores() -> Stores:

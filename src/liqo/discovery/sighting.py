@@ -3,13 +3,12 @@
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 
-from liqo.api.foreign_cluster import DiscoveryType
+from liqo.api.foreign_cluster import ENDPOINTS_MAX, DiscoveryType
 from liqo.api.kinds import FOREIGN_CLUSTER
 from liqo.api.meta import Wire, format_time
 
 LAN = "lan"
 MANUAL = "manual"
-ENDPOINTS_MAX = 16  # as many as the schema takes
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -6,7 +6,7 @@ from datetime import timedelta
 
 from liqo.api.advertisement import Advertisement
 from liqo.api.conditions import condition, status_body
-from liqo.api.foreign_cluster import ForeignCluster, counting
+from liqo.api.foreign_cluster import ForeignCluster, counting, endpoints_of
 from liqo.api.kinds import ADVERTISEMENT, FEDERATION_REQUEST, FOREIGN_CLUSTER, ROLE, SERVICE_ACCOUNT
 from liqo.api.meta import Condition, Key, Wire, format_time
 from liqo.api.names import OUTGOING_FINALIZER, peer_account, request_name
@@ -154,7 +154,8 @@ class OutgoingPeerings:
 
     async def _meet(self, foreign: ForeignCluster) -> Met:
         """Meet the cluster, and say on the ForeignCluster why that fails if it does."""
-        if foreign.spec.api_url is None:
+        servers = endpoints_of(foreign)
+        if not servers:
             raise Refused(
                 "no address of that cluster is known",
                 reason=Reason.NO_ADDRESS,
@@ -162,7 +163,7 @@ class OutgoingPeerings:
             )
         try:
             return await self.contact.meet(
-                [foreign.spec.api_url],
+                servers,
                 foreign.spec.namespace,
                 expected=foreign.spec.cluster_id,
                 allow_untrusted=foreign.spec.allow_untrusted_ca,

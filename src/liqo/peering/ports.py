@@ -44,7 +44,7 @@ class Contact(Protocol):
         """Read the well-known document and verify everything about it.
 
         Args:
-            servers: tried in this order; the first that answers is taken.
+            servers: tried in this order; the first at which everything is as it should be is taken.
             namespace: of Liqo on that cluster.
             expected: the ClusterID that must be there; None: whoever is there.
             allow_untrusted: take the CA from the document if no known one fits.

@@ -1,6 +1,7 @@
 """Clusters that are found, in a world of two: what comes of them with and without a person's word."""
 
 from collections.abc import AsyncIterator
+from dataclasses import replace
 from datetime import timedelta
 from typing import Any
 
@@ -195,3 +196,38 @@ async def test_a_tenant_that_is_found_and_then_entered_stays_a_tenant(world: Wor
     assert not milan.virtual_nodes()
     assert len(ready(rome)) == 1
     assert names(rome) == {"foreign-cluster"}
+
+
+async def test_a_peering_moves_to_another_address_and_back_without_a_new_request(world: World) -> None:
+    rome, milan = world.sides["rome"], world.sides["milan"]
+    elsewhere = "https://192.168.7.2:6443"
+    milan.aliases.add(elsewhere)
+    await world.join("rome", "milan")
+    await world.run(FEW_SECONDS)
+    await search(world)
+    answer(world, {milan.id: replace(seen(milan), endpoints=(elsewhere,))})
+    await world.run(FEW_SECONDS)
+    before = rome.foreign("foreign-cluster")
+    assert before is not None
+    world.dead.add(milan.server)
+    for _ in range(12):
+        await world.run(FEW_SECONDS)
+        assert len(ready(rome)) == 1
+    world.dead = {elsewhere}
+    for _ in range(12):
+        await world.run(FEW_SECONDS)
+        assert len(ready(rome)) == 1
+    after = rome.foreign("foreign-cluster")
+    assert after is not None
+    assert after["status"]["outgoing"]["jti"] == before["status"]["outgoing"]["jti"]
+
+
+async def test_a_cluster_is_joined_at_the_address_that_answers(world: World) -> None:
+    rome, milan = world.sides["rome"], world.sides["milan"]
+    await search(world)
+    dead = "https://10.9.9.9:6443"
+    answer(world, {milan.id: replace(seen(milan), endpoints=(dead, milan.server))})
+    await world.run(FEW_SECONDS)
+    await rome.api.patch(FOREIGN_CLUSTER, Key("", milan.id), {"spec": {"join": True}})
+    await world.run(FEW_SECONDS)
+    assert len(ready(rome)) == 1
