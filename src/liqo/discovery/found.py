@@ -140,8 +140,13 @@ def _entry(finder: str, sighting: Sighting, old: Source | None, now: datetime) -
 def _is_only_found(foreign: ForeignCluster) -> bool:
     """Return whether nothing but a finder's word keeps it: nobody joined, shares with, denies or entered it."""
     outgoing, incoming = foreign.status.outgoing, foreign.status.incoming
+    made = foreign.spec.discovery_type in {"LAN", "WAN"} or (
+        foreign.spec.discovery_type == "IncomingPeering"  # and found later, when its request is long over
+        and foreign.metadata.generation == 1
+        and find_condition(foreign.status.conditions, ConditionType.DISCOVERED) is not None
+    )
     return (
-        foreign.spec.discovery_type in {"LAN", "WAN"}
+        made
         and not foreign.spec.join
         and foreign.spec.incoming == "Default"
         and (outgoing is None or outgoing.phase is None)  # a node's name outlives the peering

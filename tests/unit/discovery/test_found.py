@@ -181,7 +181,7 @@ def test_one_that_nobody_sees_or_touched_goes_as_it_was_seen() -> None:
         {"status": {"outgoing": {"phase": "Ending"}, "conditions": [DISCOVERED]}},
         {"status": {"incoming": {"phase": "Offered"}, "conditions": [DISCOVERED]}},
         {"spec": {"discoveryType": "Manual"}},
-        {"spec": {"discoveryType": "IncomingPeering"}},
+        {"spec": {"discoveryType": "IncomingPeering"}, "generation": 2},
     ],
 )
 def test_one_that_matters_to_somebody_is_lost_and_not_removed(touched: dict[str, Any]) -> None:
@@ -190,6 +190,13 @@ def test_one_that_matters_to_somebody_is_lost_and_not_removed(touched: dict[str,
     assert (lost["status"], lost["reason"]) == ("False", "Lost")
     assert [a.reason for a in plan.actions if isinstance(a, Event)] == ["Lost"]
     assert not any(isinstance(a, Delete) for a in plan.actions)
+
+
+def test_one_made_for_a_request_goes_like_a_found_one_if_a_finder_ever_saw_it() -> None:
+    (gone,) = ask(foreign(spec={"discoveryType": "IncomingPeering"})).actions
+    assert isinstance(gone, Delete)
+    unseen = ask(foreign(spec={"discoveryType": "IncomingPeering"}, status={"conditions": []}))
+    assert not any(isinstance(a, Delete) for a in unseen.actions)
 
 
 def test_one_that_a_person_entered_and_nobody_ever_saw_costs_nothing() -> None:
