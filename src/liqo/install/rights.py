@@ -140,7 +140,7 @@ def controller_rules() -> list[Wire]:
         forge_rule(SECRET, ["get", "patch", "update"], names=[IDENTITY_SECRET, SERVING_SECRET]),
         forge_rule(SERVICE_ACCOUNT, ["create", "delete", "get", "list", "patch"]),
         forge_rule(SERVICE_ACCOUNT, ["create"], subresource="token"),  # of peers only, for a day (policy)
-        forge_rule(ROLE, EDIT),  # of peers and tenants only (policy)
+        forge_rule(ROLE, [*EDIT, "bind"]),  # of peers and tenants only (policy); bind: docs/decisions/0004
         forge_rule(ROLE_BINDING, EDIT),  # likewise
         forge_rule(LEASE, ["create"]),
         forge_rule(LEASE, ["get", "patch", "update"], names=[CONTROLLER]),
