@@ -28,6 +28,7 @@ NAME = "foreign-cluster"
 POLL = timedelta(milliseconds=2)
 WITHIN = timedelta(seconds=60)
 IDLE = timedelta(seconds=60)
+QUIET = timedelta(seconds=5)  # without an event
 REQUESTS = re.compile(r"^apiserver_request_total\{(.*)\} (\S+)$", re.MULTILINE)
 LABEL = re.compile(r'(\w+)="([^"]*)"')
 Look = Callable[[ForeignCluster], bool]
@@ -114,8 +115,20 @@ class Clusters:
         await self.to[HOME].delete(CONFIG_MAP, Key("default", "bench"))
         return statistics.median(took)
 
+    async def quiet(self, name: str) -> None:
+        """Wait until what came before is over: events are written one after another, slowly."""
+        seen: Counter[tuple[str, str]] | None = None
+        while True:
+            now = await self._requests(name)
+            events = Counter({k: v for k, v in now.items() if k[1] == "events"})
+            if events == seen:
+                return
+            seen = events
+            await self.clock.sleep(QUIET)
+
     async def idle(self, name: str) -> Counter[tuple[str, str]]:
         """Return the requests that an API server answered in an idle minute, by verb and resource."""
+        await self.quiet(name)
         before = await self._requests(name)
         await self.clock.sleep(IDLE)
         after = await self._requests(name)

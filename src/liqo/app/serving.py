@@ -6,6 +6,7 @@ import tempfile
 from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Protocol
+from urllib.parse import urlsplit
 
 from aiohttp import web
 from prometheus_client import CollectorRegistry
@@ -59,7 +60,7 @@ async def start_servers(
     clock: Clock,
 ) -> Sequence[web.AppRunner]:
     """Start the webhook (HTTPS) and health (HTTP), and tell the API server which CA signs the former."""
-    hosts = [f"{WEBHOOK_SERVICE}.{options.namespace}.svc"]
+    hosts = [f"{WEBHOOK_SERVICE}.{options.namespace}.svc", *await called_hosts(cluster)]
     if options.listen not in ANY:
         hosts.append(options.listen)
     serving = await ensure_serving(cluster, options.namespace, hosts, clock)
@@ -73,6 +74,16 @@ async def start_servers(
     await health.setup()
     await web.TCPSite(health, options.listen, options.health_port).start()
     return webhook, health
+
+
+async def called_hosts(cluster: Cluster) -> list[str]:
+    """Return the hosts at which the API server calls our webhook, where it does not go through the Service."""
+    try:
+        current = await cluster.get(VALIDATING_WEBHOOK, Key("", WEBHOOK_CONFIGURATION))
+    except Absent:
+        return []
+    urls = [hook["clientConfig"].get("url") or "" for hook in current.get("webhooks") or ()]
+    return sorted({host for url in urls if (host := urlsplit(url).hostname)})
 
 
 async def ensure_serving(cluster: Cluster, namespace: str, hosts: Sequence[str], clock: Clock) -> Serving:

@@ -8,7 +8,7 @@ from liqo.api.advertisement import Advertisement
 from liqo.api.conditions import condition, status_body
 from liqo.api.foreign_cluster import ForeignCluster, counting, endpoints_of
 from liqo.api.kinds import ADVERTISEMENT, FEDERATION_REQUEST, FOREIGN_CLUSTER, ROLE, SERVICE_ACCOUNT
-from liqo.api.meta import Condition, Key, Wire, format_time
+from liqo.api.meta import Condition, Key, Wire, find_condition, format_time
 from liqo.api.names import OUTGOING_FINALIZER, peer_account, request_name
 from liqo.api.reasons import ConditionType, Reason
 from liqo.api.rights import forge_peer_rights
@@ -19,7 +19,7 @@ from liqo.peering.conditions import OUTGOING
 from liqo.peering.forge import forge_request, forge_sealed
 from liqo.peering.loop_rights import grant, issue_token, revoke
 from liqo.peering.loop_status import Owner
-from liqo.peering.outgoing import GIVE_UP_AFTER, Decision, Move, Seen, decide, is_accepted
+from liqo.peering.outgoing import APART, GIVE_UP_AFTER, Decision, Move, Seen, decide, is_accepted
 from liqo.peering.ports import Contact, Met, Ourselves
 from liqo.runtime.loop import Outcome
 from liqo.runtime.ports import Clock, Cluster, Clusters, Events, Health, Way
@@ -32,7 +32,6 @@ PASSING = (
     Reason.PROOF_EXPIRED,
     Reason.CLOCK_SKEW,
 )  # refusals that may pass by themselves
-APART = timedelta(seconds=2)  # two requests: their iat has whole seconds, and the later one has to win
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -218,24 +217,28 @@ class OutgoingPeerings:
             "tokenDigest": digest(sealed),
             **token.times(),
         }
+        told = find_condition(foreign.status.conditions, ConditionType.REQUESTED)
+        # What went wrong stays to be read, and keeps its time, until a request gets through.
+        failing = outgoing is not None and outgoing.jti and told is not None and told.status == "False"
         trusted = Reason.CA_FROM_DOCUMENT if met.ca_pem else Reason.CA_TRUSTED
         conditions = [
             condition(ConditionType.IDENTITY_VERIFIED, not met.document.legacy, self._verified(met)),
             condition(ConditionType.TRUSTED, True, trusted),
-            condition(ConditionType.REQUESTED, None, Reason.REQUESTING),
+            told if failing and told else condition(ConditionType.REQUESTED, None, Reason.REQUESTING),
         ]
         await self._tell(foreign, out, conditions, signing_key=met.document.keys.thumbprint)
         request = forge_request(us, met, jti, sealed)
         try:
             warnings = await self.contact.ask(met, foreign.spec.namespace, request)
-        except Refused as fault:
-            conditions[2] = condition(ConditionType.REQUESTED, False, Reason.REQUEST_REFUSED, str(fault))
-            if any(f"{reason}:" in fault.message for reason in PASSING):
-                await self._tell(foreign, out, conditions, signing_key=met.document.keys.thumbprint)
-                raise Unavailable(fault.message, reason=Reason.REQUEST_REFUSED) from fault
-            out |= {"phase": "Refused", "refusedGeneration": foreign.metadata.generation}
+        except Fault as fault:
+            final = isinstance(fault, Refused) and not any(f"{r}:" in fault.message for r in PASSING)
+            reason = Reason.REQUEST_REFUSED if isinstance(fault, Refused) else fault.reason
+            conditions[2] = condition(ConditionType.REQUESTED, False, reason, str(fault))
+            if final:
+                out |= {"phase": "Refused", "refusedGeneration": foreign.metadata.generation}
             await self._tell(foreign, out, conditions, signing_key=met.document.keys.thumbprint)
-            return Outcome(writes=3, outcome="refused", reason=fault.reason)
+            outcome, wake = ("refused", None) if final else ("waiting", APART)
+            return Outcome(writes=3, wake=wake, outcome=outcome, reason=fault.reason)
         conditions[2] = condition(ConditionType.REQUESTED, True, Reason.SENT)
         if warnings:
             conditions.append(condition(ConditionType.ACCEPTED, None, Reason.PENDING, "; ".join(warnings)))

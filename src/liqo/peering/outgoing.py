@@ -27,6 +27,7 @@ from liqo.peering.tokens import last_call
 from liqo.runtime.ports import Health, Session
 
 ANSWER_WITHIN = timedelta(seconds=10)  # then we say what is wrong most often: our own address
+APART = timedelta(seconds=2)  # two requests: their iat has whole seconds, and the later one has to win
 ASK_AGAIN_FIRST = timedelta(seconds=30)
 ASK_AGAIN_MOST = timedelta(minutes=10)
 GIVE_UP_AFTER = timedelta(seconds=30)  # a dead foreign cluster holds nothing up for longer
@@ -87,8 +88,21 @@ def decide(seen: Seen, now: datetime) -> Decision:
             return Decision(move=Move.REFUSED if started else Move.REST)
         return Decision(move=Move.ASK)
     if outgoing is None or not outgoing.jti or outgoing.phase in {"Requesting", "Ending"}:
-        return Decision(move=Move.ASK)
+        wait = undelivered_wait(foreign, now)
+        return Decision(move=Move.REST, wake=wait) if wait > timedelta() else Decision(move=Move.ASK)
     return _follow(seen, outgoing, now)
+
+
+def undelivered_wait(foreign: ForeignCluster, now: datetime) -> timedelta:
+    """Return how long to wait before a request is sent again that did not get through: it grows as that lasts."""
+    outgoing = foreign.status.outgoing
+    told = find_condition(foreign.status.conditions, ConditionType.REQUESTED)
+    if outgoing is None or outgoing.requested_at is None or outgoing.phase != "Requesting":
+        return timedelta()
+    failing = timedelta()
+    if told is not None and told.status == "False" and told.last_transition_time is not None:
+        failing = outgoing.requested_at - told.last_transition_time
+    return outgoing.requested_at + min(max(failing, APART), ASK_AGAIN_MOST) - now
 
 
 def _leave(seen: Seen, *, started: bool, counts: bool) -> Decision:

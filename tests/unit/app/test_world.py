@@ -256,3 +256,14 @@ async def test_a_smaller_offer_makes_a_smaller_node(world: World) -> None:
     await world.run(FEW_SECONDS)
     (node,) = world.sides["rome"].virtual_nodes()
     assert node["status"]["allocatable"]["cpu"] == "600m"
+
+
+async def test_a_request_that_does_not_get_through_says_why_and_gets_through_later(world: World) -> None:
+    rome, milan = world.sides["rome"], world.sides["milan"]
+    gate, milan.gate = milan.gate, None  # its webhook does not answer; its API server does
+    await world.join("rome", "milan")
+    await world.run(FEW_SECONDS)
+    assert rome.condition("foreign-cluster", "Requested") == ("False", "Unreachable")
+    milan.gate = gate
+    await world.run(timedelta(seconds=10))
+    assert is_ready(world)

@@ -8,7 +8,7 @@ import pytest
 from liqo.api.advertisement import Advertisement
 from liqo.api.foreign_cluster import ForeignCluster
 from liqo.api.names import OUTGOING_FINALIZER
-from liqo.peering.outgoing import ANSWER_WITHIN, ASK_AGAIN_FIRST, ASK_AGAIN_MOST, Move, Seen, decide
+from liqo.peering.outgoing import ANSWER_WITHIN, APART, ASK_AGAIN_FIRST, ASK_AGAIN_MOST, Move, Seen, decide
 from liqo.peering.tokens import LIFETIME
 from liqo.runtime.ports import Cluster, Health, Session
 
@@ -92,6 +92,17 @@ def session(health: Health, since: timedelta = timedelta(seconds=1)) -> Session:
     )
 
 
+def undelivered(*, failing: timedelta, asked: timedelta) -> ForeignCluster:
+    """Return one whose requests have not got through for so long, the last of them that long ago."""
+    told = {
+        "type": "Requested",
+        "status": "False",
+        "reason": "Unreachable",
+        "lastTransitionTime": at(failing),
+    }
+    return foreign(outgoing=requested(phase="Requesting", requestedAt=at(asked)), conditions=[told])
+
+
 def seen(fc: ForeignCluster, **changes: Any) -> Seen:
     fields: dict[str, Any] = {
         "foreign": fc,
@@ -126,7 +137,23 @@ MOVES = {
     "another ForeignCluster counts, nothing is asked": (seen(foreign(), counts="older"), Move.REST),
     "another one counts, ours is ended": (seen(foreign(finalizers=HELD), counts="older"), Move.END),
     "killed between intent and request: ask again": (
+        seen(foreign(outgoing=requested(phase="Requesting", requestedAt=at(APART)))),
+        Move.ASK,
+    ),
+    "but never twice within a moment": (
         seen(foreign(outgoing=requested(phase="Requesting"))),
+        Move.REST,
+    ),
+    "a request has not got through for a minute: ask again after another": (
+        seen(undelivered(failing=timedelta(seconds=119), asked=timedelta(seconds=59))),
+        Move.REST,
+    ),
+    "and then": (
+        seen(undelivered(failing=timedelta(seconds=120), asked=timedelta(seconds=60))),
+        Move.ASK,
+    ),
+    "a request has not got through for a day": (
+        seen(undelivered(failing=timedelta(days=1), asked=ASK_AGAIN_MOST)),
         Move.ASK,
     ),
     "a request is out, wait": (seen(foreign(outgoing=requested())), Move.REST),
