@@ -132,7 +132,10 @@ async def follow_unjoin(cluster: Cluster, name: str, *, within: timedelta, clock
     """
     end = clock.now() + within
     while True:
-        foreign = ForeignCluster.parse(await cluster.get(FOREIGN_CLUSTER, Key("", name)))
+        try:
+            foreign = ForeignCluster.parse(await cluster.get(FOREIGN_CLUSTER, Key("", name)))
+        except Absent:
+            return  # it was only found, and no finder sees it any more
         outgoing = foreign.status.outgoing
         if outgoing is None or outgoing.phase is None:
             return

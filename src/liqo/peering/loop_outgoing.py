@@ -146,7 +146,10 @@ class OutgoingPeerings:
         name = foreign.metadata.name
         patch = {
             "metadata": {"resourceVersion": foreign.metadata.resource_version},
-            "spec": {"clusterID": met.document.cluster_id},
+            "spec": {
+                "clusterID": met.document.cluster_id,
+                "clusterName": foreign.spec.cluster_name or met.document.cluster_name,
+            },
         }
         await self.home.patch(FOREIGN_CLUSTER, Key("", name), patch, manager=f"{MANAGER}-once")
         return Outcome(writes=1, outcome="waiting")
