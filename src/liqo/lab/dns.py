@@ -1,4 +1,4 @@
-"""The lab's name server: one zone, `lab.`, with the address of each API server; pure."""
+"""The lab's name server: it answers for all of DNS, `lab.` with the address of each API server, and what is added; pure."""
 
 from collections.abc import Mapping
 from pathlib import Path
@@ -25,10 +25,11 @@ def forge_zone(hosts: Mapping[str, str], serial: int, further: str = "") -> str:
     Args:
         hosts: IPv4 addresses by name.
         serial: has to grow for the server to take notice (RFC 1035 §3.3.13).
-        further: records in zone-file syntax.
+        further: records in zone-file syntax; a name without a dot at its end is in `lab.`.
     """
     records = "".join(f"{name} 5 IN A {host}\n" for name, host in sorted(hosts.items()))
-    return f"@ 5 IN SOA dns hostmaster {serial} 60 60 3600 5\n@ 5 IN NS dns\n{records}{further}\n"
+    soa = f"@ 5 IN SOA dns.{ZONE} hostmaster.{ZONE} {serial} 60 60 3600 5\n@ 5 IN NS dns.{ZONE}\n"
+    return f"$ORIGIN .\n{soa}$ORIGIN {ZONE}\n{records}{further}\n"
 
 
 def coredns(folder: Path, subnet: str, mode: Mode) -> Component:
@@ -42,7 +43,7 @@ def coredns(folder: Path, subnet: str, mode: Mode) -> Component:
     host, port = address(subnet, mode)
     zone = folder / FOLDER / ZONE_FILE
     reload = f"file {zone} {{\n        reload {RELOAD}\n    }}"
-    corefile = f"{ZONE}:{port} {{\n    bind {host}\n    errors\n    {reload}\n}}\n"
+    corefile = f".:{port} {{\n    bind {host}\n    errors\n    {reload}\n}}\n"
     return Component(
         name="coredns",
         program="coredns",

@@ -282,7 +282,7 @@ class Lab:
         return dns.address(state.subnet, state.mode)
 
     def set_records(self, records: str) -> None:
-        """Put further records into the zone `lab.`, in zone-file syntax; they stay until set anew.
+        """Put further records into the zone, in zone-file syntax; they stay until set anew.
 
         The name server takes notice within two seconds.
         """

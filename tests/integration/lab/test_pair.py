@@ -224,8 +224,9 @@ with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as s:
         return lan.exec("rome", [sys.executable, "-c", code, name, address]).stdout == "True\n"
 
     eventually(lambda: has("milan.lab", lan.cluster("milan").host))
-    lan.set_records("paris 5 IN A 192.0.2.7\n")
+    lan.set_records("paris 5 IN A 192.0.2.7\nmydomain.com. 5 IN A 192.0.2.8\n")
     eventually(lambda: has("paris.lab", "192.0.2.7"))
+    assert has("mydomain.com", "192.0.2.8")
 
 
 def test_a_partition_stalls_an_open_connection_and_healing_lets_it_go_on(

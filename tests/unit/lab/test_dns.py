@@ -9,8 +9,10 @@ from liqo.lab.spec import Mode
 def test_the_zone_has_every_host_and_what_was_added() -> None:
     text = forge_zone({"rome": "10.77.0.11", "dns": "10.77.0.2"}, 7, "_liqo._tcp 5 IN PTR rome._liqo._tcp")
     assert text.splitlines() == [
-        "@ 5 IN SOA dns hostmaster 7 60 60 3600 5",
-        "@ 5 IN NS dns",
+        "$ORIGIN .",
+        "@ 5 IN SOA dns.lab. hostmaster.lab. 7 60 60 3600 5",
+        "@ 5 IN NS dns.lab.",
+        "$ORIGIN lab.",
         "dns 5 IN A 10.77.0.2",
         "rome 5 IN A 10.77.0.11",
         "_liqo._tcp 5 IN PTR rome._liqo._tcp",
