@@ -1,4 +1,4 @@
-"""The lab's name server: it answers for all of DNS, `lab.` with the address of each API server, and what is added; pure."""
+"""The lab's name server: all of DNS for it is `lab.`, with the address of each API server, and what is added; pure."""
 
 from collections.abc import Mapping
 from pathlib import Path
