@@ -7,6 +7,7 @@ names the account.
 
 import asyncio
 import base64
+import ssl
 from collections.abc import AsyncIterator, Callable, Sequence
 from dataclasses import dataclass, field
 from datetime import timedelta
@@ -18,6 +19,7 @@ from prometheus_client import CollectorRegistry
 from liqo.adapters.clusters import PeerClusters
 from liqo.adapters.failover import FailoverCluster
 from liqo.adapters.kubeconfig import Access
+from liqo.adapters.tls import PeerTrust
 from liqo.api.kinds import (
     CLUSTER_CONFIG,
     CONFIG_MAP,
@@ -256,7 +258,9 @@ class Side:
         await self.api.create(FEDERATION_REQUEST, wire)
         return ruling.warnings
 
-    def connect(self, credentials: Credentials, _way: Way, addresses: Callable[[], Sequence[str]]) -> Any:
+    def connect(
+        self, credentials: Credentials, _way: Way, addresses: Callable[[], Sequence[str]], _trust: PeerTrust
+    ) -> Any:
         def one(server: str) -> Any:
             return Wired(Guarded(self.world, server, credentials.token.reveal()), self.wire)
 
@@ -289,6 +293,7 @@ class Side:
             clock=clock,
             random=random,
             connect=self.connect,
+            trust=lambda _id, _ca: PeerTrust("own", ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT), None),
             endpoints=stores.endpoints,
         )
         rooms = build_rooms(

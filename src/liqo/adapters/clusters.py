@@ -12,12 +12,10 @@ from liqo.adapters.failover import FailoverCluster
 from liqo.adapters.health import Tally
 from liqo.adapters.kube import HttpCluster
 from liqo.adapters.tls import (
-    PINNED_NAME,
     AddressCheck,
     CheckedResolver,
+    PeerTrust,
     check_literal,
-    pinned_context,
-    system_context,
 )
 from liqo.adapters.tracked import Peer, TrackedCluster
 from liqo.api.meta import Key, Wire
@@ -38,6 +36,7 @@ def open_peer(
     credentials: Credentials,
     way: Way,
     addresses: Callable[[], Sequence[str]],
+    trust: PeerTrust,
     *,
     check: AddressCheck,
     clock: Clock,
@@ -46,18 +45,16 @@ def open_peer(
 ) -> FailoverCluster:
     """Return a session with the credentials that another cluster sent us, at the first address that answers.
 
-    With a CA among them only that is believed. Without one the system's roots have to know the certificate
-    under the name in the credentials' own URL, whatever address is tried: a finder's word sends our token nowhere else.
+    Where no name is pinned, the certificate has to be for the host in the credentials' own URL, whatever address is
+    tried: a finder's word sends our token nowhere else.
     """
-    pinned = credentials.ca_pem
-    context = pinned_context(pinned) if pinned else system_context("")
-    name = PINNED_NAME if pinned else urlsplit(credentials.server).hostname
+    name = trust.name or urlsplit(credentials.server).hostname
 
     def connect(server: str) -> HttpCluster:
         check_literal(server, check)
         return HttpCluster(
             server,
-            ssl_context=context,
+            ssl_context=trust.context,
             server_hostname=name,
             token=credentials.token.reveal,
             resolver=CheckedResolver(check),
@@ -76,6 +73,7 @@ class _Connection:
     """One session and what hangs on it."""
 
     sealed_digest: str
+    trust_mark: str
     credentials: Credentials
     http: Peer
     tracked: TrackedCluster
@@ -94,6 +92,7 @@ class PeerClusters:
         clock: of this process.
         random: for jitter.
         connect: opens a session with credentials, in a role, at one of several addresses.
+        trust: how a cluster's certificate is verified, by its id and the CA in its credentials.
         endpoints: where else a cluster's API server is said to be, by its id.
     """
 
@@ -105,7 +104,8 @@ class PeerClusters:
         changed: Callable[[str, Way], None],
         clock: Clock,
         random: Random,
-        connect: Callable[[Credentials, Way, Callable[[], Sequence[str]]], Peer],
+        connect: Callable[[Credentials, Way, Callable[[], Sequence[str]], PeerTrust], Peer],
+        trust: Callable[[str, str], PeerTrust],
         endpoints: Callable[[str], Sequence[str]],
     ) -> None:
         self._us = us
@@ -114,6 +114,7 @@ class PeerClusters:
         self._clock = clock
         self._random = random
         self._open = connect
+        self._trust = trust
         self._endpoints = endpoints
         self._connections: dict[tuple[str, Way], _Connection] = {}
         self._closing: set[asyncio.Task[None]] = set()
@@ -123,7 +124,9 @@ class PeerClusters:
         mark = digest(sealed)
         current = self._connections.get((cluster_id, way))
         if current is not None and current.sealed_digest == mark:
-            return mark
+            trust = self._trust(cluster_id, current.credentials.ca_pem)
+            if current.trust_mark == trust.mark:
+                return mark
         us = self._us()
         credentials = unseal(sealed, us.identity, issuer=cluster_id, audience=us.cluster_id)
         check_literal(credentials.server, self._check)
@@ -138,7 +141,8 @@ class PeerClusters:
         def addresses() -> list[str]:
             return list(dict.fromkeys([own, *self._endpoints(cluster_id)]))
 
-        http = self._open(credentials, way, addresses)
+        trust = self._trust(cluster_id, credentials.ca_pem)
+        http = self._open(credentials, way, addresses, trust)
 
         def note(fault: Fault | None) -> None:
             if tally.note(fault, self._clock.now()):
@@ -146,6 +150,7 @@ class PeerClusters:
 
         return _Connection(
             sealed_digest=mark,
+            trust_mark=trust.mark,
             credentials=credentials,
             http=http,
             tracked=TrackedCluster(http, note),
@@ -167,6 +172,7 @@ class PeerClusters:
             heard=tally.heard,
             failures=tally.failures,
             message=tally.message,
+            reason=tally.reason,
         )
 
     def drop(self, cluster_id: str, way: Way) -> None:

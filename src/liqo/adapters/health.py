@@ -22,6 +22,7 @@ class Tally:
     failures: int = 0
     refused_at: datetime | None = None  # the first refusal in a row
     message: str = "not asked yet"
+    reason: str = ""
 
     def __post_init__(self) -> None:
         """Begin when the connection was made."""
@@ -35,11 +36,12 @@ class Tally:
                 self._refused(fault, now)
             case Unavailable() | NotTrusted():
                 self.failures += 1
-                self.message = fault.message
+                self.message, self.reason = fault.message, fault.reason
                 if self.failures >= MISSES:
                     self._become(Health.AWAY, now)
             case None | Absent() | Stale():
-                self.failures, self.refused_at, self.heard, self.message = 0, None, now, ""
+                self.failures, self.refused_at, self.heard = 0, None, now
+                self.message = self.reason = ""
                 self._become(Health.READY, now)
             case _:
                 self.heard = now  # it refused what we sent, not us
@@ -47,7 +49,7 @@ class Tally:
 
     def _refused(self, fault: Fault, now: datetime) -> None:
         self.failures += 1
-        self.message = fault.message
+        self.message, self.reason = fault.message, fault.reason
         if isinstance(fault, Unauthorized) and self.expires is not None and now >= self.expires:
             self._become(Health.EXPIRED, now)
         elif self.refused_at is None:

@@ -3,6 +3,7 @@
 import socket
 import ssl
 from collections.abc import Callable
+from dataclasses import dataclass
 from typing import Any
 from urllib.parse import urlsplit
 
@@ -17,10 +18,20 @@ AddressCheck = Callable[[str], Verdict]
 """IP address → may we connect to it."""
 
 
+@dataclass(frozen=True, slots=True)
+class PeerTrust:
+    """How the certificate of one cluster is verified now."""
+
+    mark: str  # differs when anything about it does
+    context: ssl.SSLContext
+    name: str | None  # to verify instead of the host of its own URL
+
+
 def system_context(trusted_pem: str) -> ssl.SSLContext:
     """Return a context that trusts the system's roots and the certificates a person added; takes some 20 ms."""
     context = ssl.create_default_context()
     context.minimum_version = ssl.TLSVersion.TLSv1_2
+    context.verify_flags |= ssl.VERIFY_X509_PARTIAL_CHAIN  # an intermediate that a person added is enough
     if trusted_pem:
         context.load_verify_locations(cadata=trusted_pem)
     return context

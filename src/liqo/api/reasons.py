@@ -115,10 +115,15 @@ class Reason(_Documented):
         "CAFromDocument",
         "Verified with the CA in the signed well-known document (untrusted mode).",
     )
+    CA_SEALED = "CASealed", "Verified with the CA that the cluster sealed to us (untrusted mode)."
     CA_TRUSTED = "CATrusted", "Verified with the system's roots or the ConfigMap trusted-ca-certificates."
     CA_NOT_TRUSTED = (
         "CANotTrusted",
         "The certificate is signed by none of the system's roots nor by trusted-ca-certificates.",
+    )
+    BAD_CERTIFICATE = (
+        "BadCertificate",
+        "An entry of the ConfigMap trusted-ca-certificates is no certificate; the others count.",
     )
     ADDRESS_REFUSED = "AddressRefused", "The address is one that we do not connect to."
     # asking

@@ -139,7 +139,7 @@ class _Parts:
             instance=_own_name(),
             namespace=options.namespace,
         )
-        self._trust = Trust(stores.config_maps, home, allow_loopback=options.allow_loopback)
+        self._trust = Trust(stores, home, allow_loopback=options.allow_loopback)
         self._queues = make_queues(clock, random)
         self._triggers = Triggers(self._queues, stores, options.namespace)
         self._clusters = PeerClusters(
@@ -149,6 +149,7 @@ class _Parts:
             clock=clock,
             random=random,
             connect=partial(open_peer, check=self._trust.check, clock=clock, random=random, metrics=metrics),
+            trust=self._trust.of_peer,
             endpoints=stores.endpoints,
         )
         self._contact = HttpContact(

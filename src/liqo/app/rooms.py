@@ -11,6 +11,7 @@ from liqo.node.loop import VirtualNodes
 from liqo.peering.loop_document import WellKnown
 from liqo.peering.loop_incoming import IncomingPeerings
 from liqo.peering.loop_outgoing import OutgoingPeerings
+from liqo.peering.loop_trusted import TrustedCertificates
 from liqo.peering.ports import Contact, Ourselves
 from liqo.runtime.ports import Clock, Cluster, Clusters, Events
 from liqo.sharing.loop_accept import Acceptance
@@ -46,6 +47,7 @@ def build_rooms(
         document=WellKnown(
             home=cluster, config_maps=stores.config_maps, us=us, events=events, clock=clock
         ).reconcile,
+        trusted=TrustedCertificates(config_maps=stores.config_maps, events=events).reconcile,
         outgoing=OutgoingPeerings(
             home=cluster,
             clusters=clusters,

@@ -41,9 +41,13 @@ class Stores:
         """Return the ClusterConfig that counts."""
         return self.configs.get(Key("", CONFIG_NAME))
 
+    def counting(self, cluster_id: str) -> ForeignCluster | None:
+        """Return the ForeignCluster that counts for a cluster."""
+        return counting([ForeignCluster.parse(w) for w in self.foreigns.by("cluster-id", cluster_id)])
+
     def endpoints(self, cluster_id: str) -> list[str]:
-        """Return where a cluster's API server is said to be, by the ForeignCluster that counts."""
-        counts = counting([ForeignCluster.parse(w) for w in self.foreigns.by("cluster-id", cluster_id)])
+        """Return where a cluster's API server is said to be."""
+        counts = self.counting(cluster_id)
         return endpoints_of(counts) if counts is not None else []
 
 

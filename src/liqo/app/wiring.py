@@ -5,7 +5,13 @@ from dataclasses import dataclass
 from datetime import timedelta
 
 from liqo.api.meta import Key, Wire, labels_of
-from liqo.api.names import CLUSTER_ID_LABEL, NODE_TYPE_LABEL, VIRTUAL_NODE, WELL_KNOWN_CONFIG_MAP
+from liqo.api.names import (
+    CLUSTER_ID_LABEL,
+    NODE_TYPE_LABEL,
+    TRUSTED_CA_CONFIG_MAP,
+    VIRTUAL_NODE,
+    WELL_KNOWN_CONFIG_MAP,
+)
 from liqo.app.stores import Stores
 from liqo.runtime.loop import Loop, Outcome
 from liqo.runtime.metrics import Metrics
@@ -24,6 +30,7 @@ class Reconciles:
     """One function a loop."""
 
     document: Reconcile
+    trusted: Reconcile
     outgoing: Reconcile
     incoming: Reconcile
     accept: Reconcile
@@ -37,6 +44,7 @@ class Queues:
     """One queue a loop."""
 
     document: Queue
+    trusted: Queue
     outgoing: Queue
     incoming: Queue
     accept: Queue
@@ -59,7 +67,7 @@ def make_loops(reconciles: Reconciles, queues: Queues, clock: Clock, metrics: Me
             getattr(queues, name),
             clock=clock,
             metrics=metrics,
-            concurrency=1 if name in {"document", "offer"} else CONCURRENCY,
+            concurrency=1 if name in {"document", "offer", "trusted"} else CONCURRENCY,
         )
         for name in Reconciles.__dataclass_fields__
     ]
@@ -114,6 +122,7 @@ class Triggers:
         self.found([""])
         queues.offer.add(ALL)
         queues.document.add(Key(self._namespace, WELL_KNOWN_CONFIG_MAP))
+        queues.trusted.add(Key(self._namespace, TRUSTED_CA_CONFIG_MAP))
 
     def _known_ids(self) -> set[str]:
         stores = self._stores
@@ -160,6 +169,8 @@ class Triggers:
     def _config_map(self, key: Key, _old: Wire | None, _new: Wire | None) -> None:
         if key.name == WELL_KNOWN_CONFIG_MAP:
             self._queues.document.add(key)
+        elif key.name == TRUSTED_CA_CONFIG_MAP:
+            self.everything()
 
     def _node(self, _key: Key, old: Wire | None, new: Wire | None) -> None:
         seen = new if new is not None else old

@@ -37,7 +37,8 @@ def forge_request(us: Ourselves, met: Met, jti: str, sealed: str | None) -> Wire
 
 def forge_sealed(us: Ourselves, token: Secret, namespace: str, recipient: Wire, audience: str) -> str:
     """Return the credentials with which another cluster reaches us, sealed to its key."""
-    credentials = Credentials(server=us.server, ca_pem=us.ca_pem, token=token, namespace=namespace)
+    ca_pem = us.ca_pem if us.publish_ca else ""  # in trusted mode whoever calls knows it already
+    credentials = Credentials(server=us.server, ca_pem=ca_pem, token=token, namespace=namespace)
     return seal(credentials, recipient, issuer=us.cluster_id, audience=audience)
 
 

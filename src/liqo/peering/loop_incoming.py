@@ -197,6 +197,9 @@ class IncomingPeerings(Tenants):
         now = self.clock.now()
         if session.health == "Refused" and now >= session.since + AWAY_ENDS:
             return await self._end(cluster_id, seen)
+        if session.reason == Reason.CA_NOT_TRUSTED:
+            refused = condition(ConditionType.SHARING, False, Reason.CA_NOT_TRUSTED, session.message)
+            await self._tell(foreign, incoming.wire(), [refused])
         if incoming.phase == "Offered" and self._watched(cluster_id) is None:
             return Outcome(
                 wake=timedelta(seconds=10), outcome="waiting"

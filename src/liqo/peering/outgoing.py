@@ -202,6 +202,25 @@ def ask_again_after(foreign: ForeignCluster, asked: datetime) -> timedelta:
     return min(max(silent, ASK_AGAIN_FIRST), ASK_AGAIN_MOST)
 
 
+def _trusted(foreign: ForeignCluster, session: Session | None) -> tuple[Condition, ...]:
+    """Return what the certificate that was shown last means, if that is news."""
+    told = find_condition(foreign.status.conditions, ConditionType.TRUSTED)
+    if session is None:
+        return ()
+    if session.reason == Reason.CA_NOT_TRUSTED:
+        message = f"{Reason.CA_NOT_TRUSTED.sentence} Nothing is deleted; nothing is sent there either."
+        return (condition(ConditionType.TRUSTED, False, Reason.CA_NOT_TRUSTED, message),)
+    if (
+        session.health is Health.READY
+        and session.failures == 0
+        and told is not None
+        and told.status != "True"
+    ):
+        reason = Reason.CA_SEALED if foreign.spec.allow_untrusted_ca else Reason.CA_TRUSTED
+        return (condition(ConditionType.TRUSTED, True, reason),)
+    return ()
+
+
 def _keep(
     seen: Seen, outgoing: Outgoing, offer: Advertisement, good: tuple[Condition, ...], now: datetime
 ) -> Decision:
@@ -209,7 +228,11 @@ def _keep(
     if seen.unusable:
         bad = condition(ConditionType.ADVERTISED, False, Reason.BAD_CREDENTIALS, seen.unusable)
         return Decision(move=Move.REST, phase="Requested", conditions=(*good, bad))
-    conditions = (*good, condition(ConditionType.ADVERTISED, True, Reason.OFFER_ACCEPTED))
+    conditions = (
+        *good,
+        condition(ConditionType.ADVERTISED, True, Reason.OFFER_ACCEPTED),
+        *_trusted(seen.foreign, seen.session),
+    )
     established = Decision(move=Move.REST, phase="Established", conditions=conditions, use_offer=True)
     session = seen.session
     if session is not None and (

@@ -126,6 +126,7 @@ class Session:
     heard: datetime | None  # the last authorised answer
     failures: int  # in a row
     message: str = ""  # what the last failure was
+    reason: str = ""  # of that
 
 
 class Clusters(Protocol):
