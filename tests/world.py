@@ -180,7 +180,13 @@ class Acquaintance:
     wire: Tripwire
 
     async def meet(
-        self, servers: Sequence[str], namespace: str, *, expected: str | None, allow_untrusted: bool
+        self,
+        servers: Sequence[str],
+        namespace: str,
+        *,
+        expected: str | None,
+        allow_untrusted: bool,
+        door: str = "",  # noqa: ARG002  nobody has one here
     ) -> Met:
         for server in servers:
             try:
@@ -196,7 +202,7 @@ class Acquaintance:
         if found is None:
             raise Unreachable("no document yet", reason="DocumentMissing")
         document = parse_document(found["data"][WELL_KNOWN_KEY], self.world.clock.now(), expected=expected)
-        return Met(document=document, server=server, ca_pem="", at=self.world.clock.now())
+        return Met(document=document, server=server, entry=server, ca_pem="", at=self.world.clock.now())
 
     async def ask(self, met: Met, namespace: str, request: Wire) -> Sequence[str]:
         self.wire.before_write()

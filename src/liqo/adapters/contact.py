@@ -6,6 +6,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from email.utils import parsedate_to_datetime
+from typing import NamedTuple
 
 from liqo.adapters.kube import HttpCluster
 from liqo.adapters.tls import (
@@ -18,15 +19,33 @@ from liqo.adapters.tls import (
 )
 from liqo.api.kinds import CONFIG_MAP, FEDERATION_REQUEST
 from liqo.api.meta import Wire
-from liqo.api.names import WELL_KNOWN_CONFIG_MAP, WELL_KNOWN_KEY
+from liqo.api.names import DOOR_PORT, WELL_KNOWN_CONFIG_MAP, WELL_KNOWN_KEY
 from liqo.api.reasons import Reason
-from liqo.errors import Absent, Fault, Forbidden, NotTrusted, Refused, Unauthorized, Unavailable, Unreachable
+from liqo.errors import Absent, Fault, Forbidden, NotTrusted, Unauthorized, Unavailable, Unreachable
 from liqo.identity.document import Document, parse_document
+from liqo.identity.trust import door_beside
 from liqo.peering.ports import Met
 from liqo.runtime.metrics import Metrics
 from liqo.runtime.ports import Clock, Random
 
 DOCUMENT_MAX = 256 * 1024  # bytes; a ConfigMap with a document and its metadata
+
+
+class _Place(NamedTuple):
+    """Where a cluster may be met, and who should be there."""
+
+    server: str
+    door: str
+    namespace: str
+    expected: str | None
+
+
+class _Read(NamedTuple):
+    """A document, the time on the other side, and where it was read."""
+
+    document: Document
+    at: datetime
+    entry: str
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -40,48 +59,77 @@ class HttpContact:
     metrics: Metrics
 
     async def meet(
-        self, servers: Sequence[str], namespace: str, *, expected: str | None, allow_untrusted: bool
+        self,
+        servers: Sequence[str],
+        namespace: str,
+        *,
+        expected: str | None,
+        allow_untrusted: bool,
+        door: str = "",
     ) -> Met:
         """Read the well-known document and verify everything about it."""
         faults: list[Fault] = []
         for server in servers:
             try:
                 check_literal(server, self.check)
-                return await self._meet(server, namespace, expected, allow_untrusted=allow_untrusted)
+                place = _Place(server, door or door_beside(server, DOOR_PORT), namespace, expected)
+                return await self._meet(place, allow_untrusted=allow_untrusted)
             except Fault as fault:
                 faults.append(fault)
         raise _telling(faults)
 
-    async def _meet(self, server: str, namespace: str, expected: str | None, *, allow_untrusted: bool) -> Met:
+    async def _meet(self, place: "_Place", *, allow_untrusted: bool) -> Met:
         """Try what is trusted; and at the same time, if allowed, what the document proves by itself."""
-        proving: asyncio.Task[tuple[Document, datetime]] | None = None
+        proving: asyncio.Task[_Read] | None = None
         if allow_untrusted:
-            reading = self._document(server, namespace, expected, unverified_context(), None)
-            proving = asyncio.ensure_future(reading)
+            proving = asyncio.ensure_future(self._read(place, unverified_context()))
         try:
-            document, at = await self._document(server, namespace, expected, self.system(), None)
+            read = await self._read(place, self.system())
         except NotTrusted as fault:
             if fault.reason != Reason.CA_NOT_TRUSTED:
                 raise
             if proving is None:
                 raise NotTrusted(
-                    f"the certificate of {server} is not trusted: {fault.message}",
+                    f"the certificate of {place.server} is not trusted: {fault.message}",
                     reason=Reason.CA_NOT_TRUSTED,
                     hint="add its CA to the ConfigMap trusted-ca-certificates, or set spec.allowUntrustedCA",
                 ) from fault
-            document, at = await proving
+            read = await proving
         else:
-            return Met(document=document, server=server, ca_pem="", at=at)
+            return Met(document=read.document, server=place.server, entry=read.entry, ca_pem="", at=read.at)
         finally:
             if proving is not None:
                 await _put_away(proving)
+        document = read.document
         if not document.ca_bundle:
             raise NotTrusted(
-                f"{server} does not publish its CA, and no known CA signed its certificate",
+                f"{place.server} does not publish its CA, and no known CA signed its certificate",
                 reason=Reason.CA_NOT_TRUSTED,
                 hint="add its CA to the ConfigMap trusted-ca-certificates",
             )
-        return Met(document=document, server=server, ca_pem=document.ca_bundle, at=at)
+        return Met(
+            document=document, server=place.server, entry=read.entry, ca_pem=document.ca_bundle, at=read.at
+        )
+
+    async def _read(self, place: "_Place", context: ssl.SSLContext) -> "_Read":
+        """Read the document from the API server, or from the door if the API server takes no strangers.
+
+        The door's certificate need not be trusted: the document is signed. That of the API server was verified, as
+        `context` wants it, before it said no.
+        """
+        try:
+            return await self._document(place, place.server, context)
+        except Unauthorized:
+            pass
+        try:
+            check_literal(place.door, self.check)
+            return await self._document(place, place.door, unverified_context())
+        except (Unavailable, Unauthorized, NotTrusted) as fault:
+            raise Unavailable(
+                f"{place.server} takes no anonymous requests, and no door answers at {place.door}: {fault.message}",
+                reason=Reason.ANONYMOUS_REFUSED,
+                hint="is Liqo running there, and is that port open? Or set spec.doorUrl",
+            ) from fault
 
     def _open(self, server: str, context: ssl.SSLContext, name: str | None) -> HttpCluster:
         return HttpCluster(
@@ -97,21 +145,18 @@ class HttpContact:
             max_response=DOCUMENT_MAX,
         )
 
-    async def _document(
-        self, server: str, namespace: str, expected: str | None, context: ssl.SSLContext, name: str | None
-    ) -> tuple[Document, datetime]:
-        """Read the document over one connection, and the time on the other side."""
-        cluster = self._open(server, context, name)
+    async def _document(self, place: "_Place", entry: str, context: ssl.SSLContext) -> "_Read":
+        """Read the document over one connection, and the time on the other side.
+
+        Raises:
+            Unauthorized: no stranger is let in there.
+        """
+        server, namespace = entry, place.namespace
+        cluster = self._open(server, context, None)
         try:
             wire, headers = await cluster.fetch_with_headers(
                 CONFIG_MAP.path(namespace, WELL_KNOWN_CONFIG_MAP)
             )
-        except Unauthorized as fault:
-            raise Refused(
-                f"{server} takes no anonymous requests",
-                reason=Reason.ANONYMOUS_REFUSED,
-                hint="let its owner open the two paths that Liqo needs, or use its door",
-            ) from fault
         except (Forbidden, Absent) as fault:
             raise Unavailable(
                 f"{server} shows no well-known document in namespace {namespace}",
@@ -122,12 +167,18 @@ class HttpContact:
             await cluster.close()
         now = self.clock.now()
         text = (wire.get("data") or {}).get(WELL_KNOWN_KEY, "")
-        return parse_document(text, now, expected=expected), _date(headers.get("Date", ""), now)
+        document = parse_document(text, now, expected=place.expected)
+        return _Read(document, _date(headers.get("Date", ""), now), entry)
 
     async def ask(self, met: Met, namespace: str, request: Wire) -> Sequence[str]:
         """POST a FederationRequest as a stranger; return the warnings."""
-        context = pinned_context(met.ca_pem) if met.ca_pem else self.system()
-        cluster = self._open(met.server, context, PINNED_NAME if met.ca_pem else None)
+        if met.entry != met.server:
+            context, name = unverified_context(), None  # the request is signed and sealed
+        elif met.ca_pem:
+            context, name = pinned_context(met.ca_pem), PINNED_NAME
+        else:
+            context, name = self.system(), None
+        cluster = self._open(met.entry, context, name)
         try:
             _, headers = await cluster.post_with_headers(FEDERATION_REQUEST.path(namespace), request)
         finally:
@@ -163,7 +214,7 @@ def _warning_text(value: str) -> str:
     return parts[1][:256] if len(parts) > 2 else value[:256]  # noqa: PLR2004
 
 
-async def _put_away(task: "asyncio.Task[tuple[Document, datetime]]") -> None:
+async def _put_away(task: "asyncio.Task[_Read]") -> None:
     """End a task whose answer is no longer wanted, whatever it was."""
     task.cancel()
     await asyncio.wait({task})

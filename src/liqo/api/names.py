@@ -14,6 +14,8 @@ CONFIG_NAME = "clusterconfig"
 
 CONTROLLER = "liqo-controller"  # its ServiceAccount, Deployment, Lease
 LAN_AGENT = "liqo-lan"  # its ServiceAccount, Deployment, field manager
+DOOR = "liqo-door"  # the ServiceAccount as which strangers come in where anonymous access is off
+DOOR_PORT = 16_443
 WEBHOOK_CONFIGURATION = "liqo"
 STRANGERS = "liqo-strangers"  # the rights, limits and priority of whoever has not proved himself
 

@@ -22,7 +22,8 @@ from liqo.adapters.own import open_cluster
 from liqo.api.cluster_config import ClusterConfigSpec, effective
 from liqo.api.kinds import FEDERATION_REQUEST
 from liqo.api.meta import Key
-from liqo.api.names import CONTROLLER
+from liqo.api.names import CONTROLLER, DOOR_PORT
+from liqo.app.door import Door, lets_strangers_in
 from liqo.app.gate import Gate
 from liqo.app.home import Home, read_cluster_info
 from liqo.app.identity import ensure_identity
@@ -54,6 +55,8 @@ class Options:
     listen: str = "0.0.0.0"  # noqa: S104  a pod's own address is what it serves on
     webhook_port: int = 9443
     health_port: int = 8080
+    door: bool | None = None  # whether strangers have a door; None: if the API server lets none in
+    door_port: int = DOOR_PORT
     allow_loopback: bool = (
         False  # may other clusters have loopback addresses; a lab without namespaces needs it
     )
@@ -98,6 +101,7 @@ async def run_controller(options: Options) -> None:
     settings = Settings(stores)
     try:
         cluster_id, identity = await ensure_identity(cluster, options.namespace)
+        door = options.door if options.door is not None else not await lets_strangers_in(access)
         home = Home(
             cluster_id=cluster_id,
             identity=identity,
@@ -106,8 +110,11 @@ async def run_controller(options: Options) -> None:
             cluster_info=await read_cluster_info(cluster),
             nodes=stores.nodes,
             config=settings,
+            door_port=options.door_port if door else 0,
         )
-        log.info("started", cluster_id=cluster_id, namespace=options.namespace, server=access.server)
+        log.info(
+            "started", cluster_id=cluster_id, namespace=options.namespace, server=access.server, door=door
+        )
         parts = _Parts(options, cluster, home, stores, settings, clock, random, metrics)
         await parts.run(stop)
     finally:
@@ -169,6 +176,7 @@ class _Parts:
             unready=self._unready,
             refresh=lambda: count_peers(self._stores, self._metrics),
             clock=self._clock,
+            door=self._door() if self._home.door_port else None,
         )
         try:
             async with asyncio.TaskGroup() as group:
@@ -184,6 +192,9 @@ class _Parts:
             await self._clusters.close()
             for server in servers:
                 await server.cleanup()
+
+    def _door(self) -> Door:
+        return Door(self._home.access, self._cluster, self._options.namespace, self._clock)
 
     def _unready(self) -> list[str]:
         """Name the stores that are not filled yet."""

@@ -12,6 +12,7 @@ from liqo.api.kinds import CONFIG_MAP
 from liqo.api.meta import Key, labels_of
 from liqo.errors import Absent, Forbidden
 from liqo.identity.cluster_id import ClusterID, Identity
+from liqo.identity.trust import door_beside
 from liqo.peering.ports import Ourselves
 from liqo.runtime.ports import Cluster
 from liqo.runtime.store import Store
@@ -31,18 +32,21 @@ class Home:
     cluster_info: str  # the server in ConfigMap kube-public/cluster-info, "" if there is none
     nodes: Store
     config: Callable[[], ClusterConfigSpec]
+    door_port: int = 0  # of our door; 0 if there is none
 
     def us(self) -> Ourselves:
         """Return this cluster as others have to reach and to know it."""
         discovery = self.config().discovery_config
+        server = discovery.api_url or self.server()
         return Ourselves(
             cluster_id=self.cluster_id,
             identity=self.identity,
             cluster_name=discovery.cluster_name or f"cluster-{self.cluster_id[:6]}",
             namespace=self.namespace,
-            server=discovery.api_url or self.server(),
+            server=server,
             ca_pem=self.access.ca_pem,
             publish_ca=discovery.allow_untrusted_ca,
+            door_url=door_beside(server, self.door_port) if self.door_port and server else "",
         )
 
     def server(self) -> str:

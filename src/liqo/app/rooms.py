@@ -62,7 +62,6 @@ def build_rooms(
         incoming=IncomingPeerings(
             home=cluster,
             clusters=clusters,
-            contact=contact,
             foreigns=stores.foreigns,
             requests=stores.requests,
             namespaces=stores.tenants,

@@ -15,9 +15,11 @@ from liqo.adapters.serving import Serving, is_fresh, make_serving
 from liqo.api.kinds import SECRET, VALIDATING_WEBHOOK
 from liqo.api.meta import Key, Wire
 from liqo.api.names import MANAGED_LABEL, SERVING_SECRET, WEBHOOK_CONFIGURATION
+from liqo.app.door import Door
 from liqo.errors import Absent, Conflict
 from liqo.runtime.ports import Clock, Cluster
 from liqo.serve.admission import Judge, admission_app
+from liqo.serve.door import door_app
 from liqo.serve.health import health_app
 
 MANAGER = "liqo-serving"
@@ -44,6 +46,11 @@ class Listening(Protocol):
         ...
 
     @property
+    def door_port(self) -> int:
+        """HTTPS, for strangers."""
+        ...
+
+    @property
     def health_port(self) -> int:
         """HTTP."""
         ...
@@ -58,22 +65,35 @@ async def start_servers(
     unready: Callable[[], list[str]],
     refresh: Callable[[], None],
     clock: Clock,
+    door: Door | None = None,
 ) -> Sequence[web.AppRunner]:
-    """Start the webhook (HTTPS) and health (HTTP), and tell the API server which CA signs the former."""
+    """Start the webhook, the door if there is one (both HTTPS), and health (HTTP).
+
+    The API server is told which CA signs the webhook's certificate; the door's need not be trusted.
+    """
     hosts = [f"{WEBHOOK_SERVICE}.{options.namespace}.svc", *await called_hosts(cluster)]
     if options.listen not in ANY:
         hosts.append(options.listen)
     serving = await ensure_serving(cluster, options.namespace, hosts, clock)
-    webhook = web.AppRunner(admission_app(judges), access_log=None)
-    await webhook.setup()
-    await web.TCPSite(
-        webhook, options.listen, options.webhook_port, ssl_context=server_context(serving)
-    ).start()
+    context = server_context(serving)
+    webhook = await _serve(admission_app(judges), options.listen, options.webhook_port, context)
     await publish_ca(cluster, serving)
-    health = web.AppRunner(health_app(registry, unready, refresh), access_log=None)
-    await health.setup()
-    await web.TCPSite(health, options.listen, options.health_port).start()
-    return webhook, health
+    runners = [webhook]
+    if door is not None:
+        app = door_app(door.forward, options.namespace)
+        app.on_cleanup.append(door.close)
+        runners.append(await _serve(app, options.listen, options.door_port, context))
+    health = health_app(registry, unready, refresh)
+    return [*runners, await _serve(health, options.listen, options.health_port, None)]
+
+
+async def _serve(
+    app: web.Application, listen: str, port: int, context: ssl.SSLContext | None
+) -> web.AppRunner:
+    runner = web.AppRunner(app, access_log=None)
+    await runner.setup()
+    await web.TCPSite(runner, listen, port, ssl_context=context).start()
+    return runner
 
 
 async def called_hosts(cluster: Cluster) -> list[str]:

@@ -15,7 +15,8 @@ from liqo.adapters.kubeconfig import Access, load_access
 from liqo.adapters.own import open_cluster
 from liqo.api.kinds import CLUSTER_CONFIG
 from liqo.api.meta import Key, Wire
-from liqo.api.names import CONFIG_NAME
+from liqo.api.names import CONFIG_NAME, DOOR_PORT
+from liqo.app.door import lets_strangers_in
 from liqo.app.installing import Say, controller_kubeconfig, install, policy_for, uninstall
 from liqo.install.manifests import Install, RequestPolicy
 from liqo.install.webhook import WEBHOOK_PATH, WEBHOOK_PORT, Service, Url
@@ -70,11 +71,12 @@ async def install_into(request: Request, say: Say) -> list[str]:
         )
         await install(cluster, what, say, SystemClock())
         await _settle(cluster, request)
+        open_to_strangers = await lets_strangers_in(access)
         if request.image is None:
             there = replace(access, server=request.controller_server or access.server)
             text = await controller_kubeconfig(cluster, there, request.namespace, SystemClock())
             _write_private(request.controller_kubeconfig, text)
-    return _explain(request, policy, server)
+    return _explain(request, policy, server, open_to_strangers=open_to_strangers)
 
 
 async def _settle(cluster: HttpCluster, request: Request) -> None:
@@ -108,13 +110,19 @@ def _write_private(path: Path, text: str) -> None:
     path.write_text(text)
 
 
-def _explain(request: Request, policy: str, server: str) -> list[str]:
+def _explain(request: Request, policy: str, server: str, *, open_to_strangers: bool) -> list[str]:
     who = {
         "Accept": f"Any cluster that reaches {server} may become a tenant and use 30 % of what is free.",
         "Manual": "Whoever asks waits until a person sets spec.incoming: Allow on a ForeignCluster or the allow-list.",
         "Deny": "Nobody may become a tenant, except those on the allow-list.",
     }[policy]
     lines = [f"Liqo is installed in namespace {request.namespace}; requestPolicy is {policy}.", who]
+    lines.append(
+        f"Others ask at {server}: this API server takes anonymous requests, and lets them do two things."
+        if open_to_strangers
+        else f"This API server takes no anonymous requests: others ask at the controller's door, port {DOOR_PORT} of "
+        "the same host. It lets strangers do two things; open that port. docs/how-to/door.md"
+    )
     lines.append("Stop sharing: liqo share off. Change anything: kubectl edit clusterconfig clusterconfig.")
     if request.image is None:
         lines.append(f"Run the controller: liqo controller --kubeconfig {request.controller_kubeconfig}")

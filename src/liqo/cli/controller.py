@@ -7,6 +7,7 @@ from typing import Annotated
 
 import typer
 
+from liqo.api.names import DOOR_PORT
 from liqo.cli.options import DEFAULT_NAMESPACE, Context, Kubeconfig, LiqoNamespace
 from liqo.errors import Invalid
 
@@ -31,6 +32,15 @@ def controller(
     listen: Annotated[str, typer.Option(help="Address to serve webhook, health and metrics on.")] = "0.0.0.0",  # noqa: S104
     webhook_port: Annotated[int, typer.Option(help="HTTPS port of the admission webhook.")] = 9443,
     health_port: Annotated[int, typer.Option(help="HTTP port of /healthz, /readyz and /metrics.")] = 8080,
+    door: Annotated[
+        bool | None,
+        typer.Option(
+            "--door/--no-door",
+            help="Let strangers ask at a door of ours; by default only if the API server lets none in.",
+            show_default=False,
+        ),
+    ] = None,
+    door_port: Annotated[int, typer.Option(help="HTTPS port of that door.")] = DOOR_PORT,
     allow_loopback: Annotated[
         bool, typer.Option(help="Connect to clusters on loopback addresses too; for a lab only.")
     ] = False,
@@ -51,6 +61,8 @@ def controller(
         listen=listen,
         webhook_port=webhook_port,
         health_port=health_port,
+        door=door,
+        door_port=door_port,
         allow_loopback=allow_loopback,
         skew=_skew(os.environ.get("LIQO_CLOCK_SKEW", "")),
         log_level=log_level,

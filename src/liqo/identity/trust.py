@@ -162,6 +162,16 @@ def parse_server_url(url: str) -> Server:
     return Server(name.lower(), port)
 
 
+def door_beside(url: str, port: int) -> str:
+    """Return the URL of a door on the host of an API server.
+
+    Raises:
+        Malformed: the URL is not an API server's.
+    """
+    host = parse_server_url(url).host
+    return f"https://[{host}]:{port}" if ":" in host else f"https://{host}:{port}"
+
+
 def check_server_url(url: str) -> Verdict:
     """Return whether a URL has the form of an API server's; its address is judged when it is resolved."""
     try:

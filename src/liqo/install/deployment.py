@@ -2,7 +2,7 @@
 
 from liqo.api.kinds import DEPLOYMENT, SERVICE
 from liqo.api.meta import Wire
-from liqo.api.names import CONTROLLER
+from liqo.api.names import CONTROLLER, DOOR_PORT
 from liqo.api.rights import Objects, forge_object
 from liqo.install.webhook import WEBHOOK_PORT, WEBHOOK_SERVICE
 
@@ -45,6 +45,7 @@ def _pod(ns: str, image: str) -> Wire:
                 "ports": [
                     {"name": "webhook", "containerPort": WEBHOOK_PORT},
                     {"name": "health", "containerPort": HEALTH_PORT},
+                    {"name": "door", "containerPort": DOOR_PORT, "hostPort": DOOR_PORT},
                 ],
                 "livenessProbe": _probe("/healthz", 10),
                 "readinessProbe": _probe("/readyz", 2),

@@ -20,6 +20,7 @@ from liqo.api.kinds import (
 from liqo.api.meta import Kind
 from liqo.api.names import (
     CONTROLLER,
+    DOOR,
     IDENTITY_SECRET,
     NODE_TYPE_LABEL,
     SERVING_SECRET,
@@ -168,8 +169,9 @@ def _credentials(ns: str) -> list[Policy]:
             [(SERVICE_ACCOUNT, ["token"])],
             ["CREATE"],
             Check(
-                f"request.namespace != '{ns}' || request.name.startsWith('{PEER_PREFIX}')",
-                "the controller issues tokens of peers and tenants only",
+                f"request.namespace != '{ns}' || request.name.startsWith('{PEER_PREFIX}') || "
+                f"request.name == '{DOOR}'",
+                "the controller issues tokens of peers, tenants and the door only",
             ),
             Check(
                 f"object.spec.?expirationSeconds.orValue(0) <= {TOKEN_SECONDS_MAX}",

@@ -6,7 +6,7 @@ Priority and Fairness bounds what is under way at once, not how many requests co
 
 from liqo.api.kinds import CONFIG_MAP, FEDERATION_REQUEST, FLOW_SCHEMA, PRIORITY_LEVEL
 from liqo.api.meta import Wire
-from liqo.api.names import STRANGERS
+from liqo.api.names import DOOR, STRANGERS
 from liqo.api.rights import Objects, forge_object
 from liqo.install.rights import UNAUTHENTICATED
 
@@ -31,7 +31,10 @@ def forge_flow(ns: str) -> Objects:
         "priorityLevelConfiguration": {"name": STRANGERS},
         "rules": [
             {
-                "subjects": [{"kind": "Group", "group": {"name": UNAUTHENTICATED}}],
+                "subjects": [
+                    {"kind": "Group", "group": {"name": UNAUTHENTICATED}},
+                    {"kind": "ServiceAccount", "serviceAccount": {"namespace": ns, "name": DOOR}},
+                ],
                 "resourceRules": [
                     {
                         "apiGroups": [kind.group],

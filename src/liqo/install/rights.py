@@ -29,6 +29,7 @@ from liqo.api.meta import Kind, Wire
 from liqo.api.names import (
     CLUSTER_ID_CONFIG_MAP,
     CONTROLLER,
+    DOOR,
     IDENTITY_SECRET,
     SERVING_SECRET,
     STRANGERS,
@@ -78,11 +79,14 @@ def forge_rights(ns: str) -> Objects:
 def forge_strangers(ns: str) -> Objects:
     """Return what somebody who has not proved himself may do: ask, and read the well-known document.
 
-    Whoever calls back comes with a token, so the document is for the authenticated too.
+    Whoever calls back comes with a token, so the document is for the authenticated too. Where the API server takes no
+    anonymous requests, strangers come as the door's account.
     """
+    door = forge_account_subject(ns, DOOR)
     return [
+        (SERVICE_ACCOUNT, forge_object(SERVICE_ACCOUNT, DOOR, ns, automountServiceAccountToken=False)),
         (ROLE, forge_object(ROLE, STRANGERS, ns, rules=[forge_rule(FEDERATION_REQUEST, ["create"])])),
-        (ROLE_BINDING, _binding(ROLE, STRANGERS, ns, [forge_group_subject(UNAUTHENTICATED)])),
+        (ROLE_BINDING, _binding(ROLE, STRANGERS, ns, [forge_group_subject(UNAUTHENTICATED), door])),
         (
             ROLE,
             forge_object(
@@ -98,7 +102,7 @@ def forge_strangers(ns: str) -> Objects:
                 ROLE,
                 WELL_KNOWN_CONFIG_MAP,
                 ns,
-                [forge_group_subject(UNAUTHENTICATED), forge_group_subject(AUTHENTICATED)],
+                [forge_group_subject(UNAUTHENTICATED), forge_group_subject(AUTHENTICATED), door],
             ),
         ),
     ]
@@ -139,7 +143,9 @@ def controller_rules() -> list[Wire]:
         forge_rule(SECRET, ["create"]),  # of two names only (policy)
         forge_rule(SECRET, ["get", "patch", "update"], names=[IDENTITY_SECRET, SERVING_SECRET]),
         forge_rule(SERVICE_ACCOUNT, ["create", "delete", "get", "list", "patch"]),
-        forge_rule(SERVICE_ACCOUNT, ["create"], subresource="token"),  # of peers only, for a day (policy)
+        forge_rule(
+            SERVICE_ACCOUNT, ["create"], subresource="token"
+        ),  # of peers and the door only, for a day (policy)
         forge_rule(ROLE, [*EDIT, "bind"]),  # of peers and tenants only (policy); bind: docs/decisions/0004
         forge_rule(ROLE_BINDING, EDIT),  # likewise
         forge_rule(LEASE, ["create"]),

@@ -47,7 +47,7 @@ class WellKnown:
             cluster_name=us.cluster_name,
             namespace=us.namespace,
             ca_bundle=us.ca_pem if us.publish_ca else "",
-            door_url="",
+            door_url=us.door_url,
             lifetime=LIFETIME,
         )
         body: Wire = {
@@ -71,5 +71,6 @@ class WellKnown:
             document.cluster_name == us.cluster_name
             and document.namespace == us.namespace
             and document.ca_bundle.strip() == (us.ca_pem.strip() if us.publish_ca else "")
+            and document.door_url == us.door_url
             and document.keys == us.identity.keys
         )

@@ -7,18 +7,21 @@ from liqo.api.advertisement import Advertisement
 from liqo.api.conditions import condition
 from liqo.api.federation_request import FederationRequest
 from liqo.api.foreign_cluster import ForeignCluster, counting
-from liqo.api.kinds import FEDERATION_REQUEST, FOREIGN_CLUSTER
+from liqo.api.kinds import CONFIG_MAP, FEDERATION_REQUEST, FOREIGN_CLUSTER
 from liqo.api.meta import Key, Wire, format_time, labels_of
 from liqo.api.names import (
     CLUSTER_ID_LABEL,
     INCOMING_FINALIZER,
     TENANT_SERVICE_ACCOUNT,
+    WELL_KNOWN_CONFIG_MAP,
+    WELL_KNOWN_KEY,
     tenant_namespace,
 )
 from liqo.api.reasons import ConditionType, Reason
 from liqo.api.rights import forge_tenant_rights
 from liqo.errors import Fault, Malformed, NotTrusted, Refused, Unavailable
 from liqo.identity.cluster_id import is_legacy_id
+from liqo.identity.document import Document, parse_document
 from liqo.identity.keys import Keys
 from liqo.identity.kubeconfig import digest
 from liqo.identity.request import verify_proof
@@ -146,12 +149,12 @@ class IncomingPeerings(Tenants):
         )
         try:
             credentials = self._open(cluster_id, spec.kube_config)
-            met = await self.contact.meet(
-                [credentials.server], spec.namespace, expected=cluster_id, allow_untrusted=untrusted
-            )
-            if met.document.keys.thumbprint != Keys.parse(asked.wire["spec"]["keys"]).thumbprint:
+            self.clusters.use(cluster_id, Way.INCOMING, spec.kube_config or "")
+            document = await self._read_document(cluster_id, spec.namespace)
+            if document.keys.thumbprint != Keys.parse(asked.wire["spec"]["keys"]).thumbprint:
                 raise NotTrusted("another key is in the document there", reason=Reason.WRONG_CLUSTER_ID)
         except Fault as fault:
+            self.clusters.drop(cluster_id, Way.INCOMING)
             await self._mark(asked, "Pending", Reason.CALL_BACK_FAILED, fault.message)
             if self.clock.now() < created_at(asked) + CALL_BACK_WITHIN:
                 raise Unavailable(fault.message, reason=Reason.CALL_BACK_FAILED) from fault
@@ -182,6 +185,14 @@ class IncomingPeerings(Tenants):
         await self._tell(foreign, incoming, [accepted])
         await self._mark(asked, "Accepted", seen.verdict.reason)
         return Outcome(writes=5)
+
+    async def _read_document(self, cluster_id: str, namespace: str) -> Document:
+        """Read a home cluster's well-known document with the token that it sent; it may let no stranger in."""
+        session = self.clusters.get(cluster_id, Way.INCOMING)
+        assert session is not None
+        found = await session.cluster.get(CONFIG_MAP, Key(namespace, WELL_KNOWN_CONFIG_MAP))
+        text = (found.get("data") or {}).get(WELL_KNOWN_KEY, "")
+        return parse_document(text, self.clock.now(), expected=cluster_id)
 
     async def _serve(self, cluster_id: str, seen: Seen, decision: Decision) -> Outcome:
         """Keep tenant, credentials and Advertisement of an accepted request as they should be."""

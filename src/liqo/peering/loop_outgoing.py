@@ -169,6 +169,7 @@ class OutgoingPeerings:
                 foreign.spec.namespace,
                 expected=foreign.spec.cluster_id,
                 allow_untrusted=foreign.spec.allow_untrusted_ca,
+                door=foreign.spec.door_url or "",
             )
         except Fault as fault:
             await self._tell_fault(foreign, fault)

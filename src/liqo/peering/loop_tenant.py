@@ -16,7 +16,7 @@ from liqo.peering.forge import forge_advertisement
 from liqo.peering.incoming import Answer, Asked, Seen
 from liqo.peering.loop_rights import revoke
 from liqo.peering.loop_status import Owner
-from liqo.peering.ports import Contact, Ourselves
+from liqo.peering.ports import Ourselves
 from liqo.runtime.loop import Outcome
 from liqo.runtime.plan import Apply, Plan, act, is_applied
 from liqo.runtime.ports import Clock, Cluster, Clusters, Events, Selection, Way
@@ -31,7 +31,6 @@ class Tenants:
 
     home: Cluster  # our own cluster, which is foreign here
     clusters: Clusters
-    contact: Contact
     foreigns: Store  # ForeignClusters, by index "cluster-id"
     requests: Store  # FederationRequests in Liqo's namespace, by index "cluster-id"
     namespaces: Store  # tenant namespaces, by index "cluster-id"

@@ -21,6 +21,7 @@ class Ourselves:
     server: str  # where others reach our API server; "" if nobody knows
     ca_pem: str
     publish_ca: bool  # untrusted mode: the CA goes into the document
+    door_url: str = ""  # where strangers ask; "" if the API server takes anonymous requests
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -28,7 +29,8 @@ class Met:
     """Another cluster, as it showed itself at first contact."""
 
     document: Document
-    server: str
+    server: str  # its API server
+    entry: str  # where it takes requests of strangers: the API server itself, or its door
     ca_pem: (
         str  # what its certificate was verified with; "" for the system's roots and trusted-ca-certificates
     )
@@ -39,7 +41,13 @@ class Contact(Protocol):
     """Talks to a cluster of which we have no credentials yet."""
 
     async def meet(
-        self, servers: Sequence[str], namespace: str, *, expected: str | None, allow_untrusted: bool
+        self,
+        servers: Sequence[str],
+        namespace: str,
+        *,
+        expected: str | None,
+        allow_untrusted: bool,
+        door: str = "",
     ) -> Met:
         """Read the well-known document and verify everything about it.
 
@@ -48,6 +56,7 @@ class Contact(Protocol):
             namespace: of Liqo on that cluster.
             expected: the ClusterID that must be there; None: whoever is there.
             allow_untrusted: take the CA from the document if no known one fits.
+            door: where to ask if the API server takes no anonymous requests; "": at the default port beside it.
 
         Raises:
             NotTrusted: with reasons such as WrongClusterID, CANotTrusted, AddressRefused.

@@ -83,7 +83,10 @@ def test_strangers_share_one_seat_and_borrow_none() -> None:
     limited = objects[PRIORITY_LEVEL]["spec"]["limited"]
     assert (limited["nominalConcurrencyShares"], limited["borrowingLimitPercent"]) == (1, 0)
     (rule,) = objects[FLOW_SCHEMA]["spec"]["rules"]
-    assert rule["subjects"] == [{"kind": "Group", "group": {"name": "system:unauthenticated"}}]
+    assert rule["subjects"] == [
+        {"kind": "Group", "group": {"name": "system:unauthenticated"}},
+        {"kind": "ServiceAccount", "serviceAccount": {"namespace": "liqo", "name": "liqo-door"}},
+    ]
     assert [(r["verbs"], r["resources"]) for r in rule["resourceRules"]] == [
         (["create"], ["federationrequests"]),
         (["get"], ["configmaps"]),

@@ -1,0 +1,293 @@
+"""mDNS (RFC 6762) by python-zeroconf: its sockets, its responder and its parser; what it hears becomes our records.
+
+Not used of it: ServiceBrowser and its cache's word on what is there. The cache evicts what runs out soonest, which
+in a flood is the honest SRV record; `discovery.lan_table` keeps what counts, within bounds of its own.
+"""
+
+import asyncio
+import socket
+from collections.abc import Awaitable, Callable, Sequence
+from contextlib import suppress
+from dataclasses import dataclass
+from datetime import timedelta
+from ipaddress import ip_address
+
+import ifaddr
+from zeroconf import Error as ZeroconfError
+from zeroconf import IPVersion, RecordUpdate, RecordUpdateListener, ServiceInfo, Zeroconf
+from zeroconf._dns import DNSAddress, DNSPointer, DNSQuestion, DNSRecord, DNSService, DNSText
+from zeroconf._protocol.outgoing import DNSOutgoing
+from zeroconf.asyncio import AsyncZeroconf
+from zeroconf.const import (
+    _CLASS_IN,
+    _FLAGS_QR_QUERY,
+    _TYPE_A,
+    _TYPE_AAAA,
+    _TYPE_PTR,
+    _TYPE_SRV,
+    _TYPE_TXT,
+)
+
+from liqo.adapters.mdns_gate import Gate, Meter
+from liqo.discovery.lan_table import HostAddress, Pointer, Question, Record, Service, Text
+from liqo.errors import Invalid, Unavailable
+
+# Networks of pods and of virtual machines: no neighbour is there.
+VIRTUAL = ("lo", "cni", "flannel", "veth", "cali", "docker", "br-", "virbr", "kube-", "lxc", "cilium")
+RECEIVE_BUFFER = 1 << 20  # bytes; the kernel drops what comes faster than it is read
+STRINGS_MAX = 64
+OTHER_TTL = timedelta(minutes=75)  # of PTR and TXT (RFC 6762 §10)
+
+Hear = Callable[[Sequence[Record], str], None]
+"""(the records of one packet, its sender)."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Said:
+    """What is announced of us; equal ones are one announcement.
+
+    Args:
+        service_type: such as `_liqo._tcp.local.`.
+        name: of the instance; somebody else's equal one makes it NAME-2.
+        host: the SRV record's target, a name of our own.
+        addresses: of the host.
+        port: of the API server.
+        pairs: of the TXT record.
+        ttl: of SRV and address records.
+    """
+
+    service_type: str
+    name: str
+    host: str
+    addresses: tuple[str, ...]
+    port: int
+    pairs: tuple[tuple[str, str], ...]
+    ttl: timedelta
+
+
+def choose_interfaces(names: Sequence[str]) -> list[str | int]:
+    """Return IPv4 addresses and IPv6 interface numbers of the named interfaces; of all real ones if none is named.
+
+    Raises:
+        Invalid: there is no such interface, or it has no address.
+    """
+    found: list[str | int] = []
+    present: set[str] = set()
+    for adapter in ifaddr.get_adapters():
+        if adapter.name in names or (not names and not adapter.name.startswith(VIRTUAL)):
+            present.add(adapter.name)
+            found += [str(ip.ip) for ip in adapter.ips if ip.is_IPv4]
+            if any(ip.is_IPv6 for ip in adapter.ips) and adapter.index is not None:
+                found.append(adapter.index)
+    missing = sorted(set(names) - present)
+    if missing:
+        raise Invalid(f"no interface {', '.join(missing)} with an address", hint="ip -brief address shows them")
+    return found
+
+
+class Mdns(RecordUpdateListener):
+    """One set of sockets, to announce and to listen.
+
+    Args:
+        hear: told what each packet says.
+        dropped: told of each packet beyond the rate.
+        interfaces: names; all real ones if empty.
+    """
+
+    def __init__(self, hear: Hear, dropped: Callable[[], None], interfaces: Sequence[str] = ()) -> None:
+        super().__init__()
+        self._hear, self._dropped, self._names = hear, dropped, interfaces
+        self._meter, self._sender = Meter(), ""
+        self._zeroconf: AsyncZeroconf | None = None
+        self._chosen: list[str | int] = []
+        self._info: ServiceInfo | None = None
+        self._said: Said | None = None
+        self._sending: set[asyncio.Future[object]] = set()
+
+    async def open(self) -> None:
+        """Open the sockets.
+
+        Raises:
+            Unavailable: there is no interface, or the kernel does not let us.
+        """
+        self._chosen = choose_interfaces(self._names)
+        if not self._chosen:
+            raise Unavailable("no network interface has an address", hint="name one with --interface")
+        try:
+            self._zeroconf = _open(self._chosen)
+            await self._zeroconf.zeroconf.async_wait_for_start()
+        except (OSError, ZeroconfError) as exc:
+            raise Unavailable(
+                f"mDNS cannot be used: {exc}", hint="UDP port 5353 has to be shared (SO_REUSEPORT)"
+            ) from exc
+        self._zeroconf.zeroconf.async_add_listener(self, None)
+        self._guard()
+
+    async def close(self) -> None:
+        """Say goodbye and close."""
+        if self._zeroconf is not None:
+            with suppress(OSError):
+                await self._zeroconf.async_unregister_all_services()
+            for sending in self._sending:
+                sending.cancel()
+            await asyncio.gather(*self._sending, return_exceptions=True)
+            with suppress(OSError):
+                await self._zeroconf.async_close()
+
+    async def follow_interfaces(self) -> None:
+        """Take up interfaces and addresses that came or went."""
+        chosen = choose_interfaces(self._names)
+        if self._zeroconf is None or chosen == self._chosen or not chosen:
+            return
+        with suppress(OSError, ZeroconfError):
+            await self._zeroconf.zeroconf.async_update_interfaces(chosen)
+            self._chosen = chosen
+            self._guard()
+
+    async def announce(self, said: Said | None) -> str:
+        """Announce that and nothing else, None is goodbye; return the name that the instance got.
+
+        Raises:
+            Unavailable: it could not be sent.
+        """
+        assert self._zeroconf is not None
+        if said == self._said:
+            return self._info.get_name() if self._info else ""
+        old, self._said = self._said, None
+        try:
+            if said is None:
+                await self._withdraw()
+                return ""
+            if old is not None and self._info is not None and _is_same_instance(old, said):
+                self._info = _forge_info(said, self._info.name)
+                self._keep(await self._zeroconf.zeroconf.async_update_service(self._info))
+            else:
+                await self._withdraw()
+                self._info = _forge_info(said, f"{said.name}.{said.service_type}")
+                registering = self._zeroconf.zeroconf.async_register_service
+                self._keep(await registering(self._info, allow_name_change=True))
+        except (OSError, ZeroconfError) as exc:
+            raise Unavailable(f"the announcement cannot be sent: {exc}") from exc
+        self._said = said
+        return self._info.get_name()
+
+    def browse(self, service_type: str) -> None:
+        """Ask once who is there."""
+        self._send([DNSQuestion(service_type, _TYPE_PTR, _CLASS_IN)])
+
+    def ask(self, questions: Sequence[Question]) -> None:
+        """Ask once for SRV and TXT records of instances, and for their hosts' addresses."""
+        found = []
+        for question in questions:
+            found += [DNSQuestion(question.instance, kind, _CLASS_IN) for kind in (_TYPE_SRV, _TYPE_TXT)]
+            if question.host:
+                found += [DNSQuestion(question.host, kind, _CLASS_IN) for kind in (_TYPE_A, _TYPE_AAAA)]
+        if found:
+            self._send(found)
+
+    def async_update_records(self, zc: Zeroconf, now: float, records: list[RecordUpdate]) -> None:
+        """Take what a packet said; zeroconf also tells here what its cache has dropped, which is not news."""
+        del zc
+        news = [r for update in records if (r := _translate(update.new, now)) is not None]
+        if news:
+            self._hear(news, self._sender)
+
+    # Inside.
+
+    def _note(self, sender: str) -> None:
+        self._sender = sender
+
+    def _guard(self) -> None:
+        """Put a gate before each socket's listener that has none yet."""
+        assert self._zeroconf is not None
+        for reader in self._zeroconf.zeroconf.engine.readers:
+            with suppress(OSError):
+                reader.sock.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, RECEIVE_BUFFER)
+            listener = reader.transport.get_protocol()
+            if not isinstance(listener, Gate):
+                assert isinstance(listener, asyncio.DatagramProtocol)
+                reader.transport.set_protocol(Gate(listener, self._meter, self._note, self._dropped))
+
+    def _send(self, questions: Sequence[DNSQuestion]) -> None:
+        assert self._zeroconf is not None
+        out = DNSOutgoing(_FLAGS_QR_QUERY)
+        for question in questions:
+            out.add_question(question)
+        with suppress(OSError, ZeroconfError):  # a link that is down; we ask again
+            self._zeroconf.zeroconf.async_send(out)
+
+    async def _withdraw(self) -> None:
+        if self._info is not None and self._zeroconf is not None:
+            info, self._info = self._info, None
+            self._keep(await self._zeroconf.zeroconf.async_unregister_service(info))
+
+    def _keep(self, copies: Awaitable[object]) -> None:
+        """Let the copies of an announcement go out while we go on (RFC 6762 §8.3)."""
+
+        def done(future: "asyncio.Future[object]") -> None:
+            self._sending.discard(future)
+            if not future.cancelled():
+                future.exception()
+
+        sending = asyncio.ensure_future(copies)
+        self._sending.add(sending)
+        sending.add_done_callback(done)
+
+
+def _open(chosen: list[str | int]) -> AsyncZeroconf:
+    """Open sockets for both families, or for IPv4 alone where the kernel has no IPv6."""
+    four = [i for i in chosen if isinstance(i, str)]
+    try:
+        version = IPVersion.All if len(four) < len(chosen) else IPVersion.V4Only
+        return AsyncZeroconf(interfaces=list(chosen), ip_version=version)
+    except OSError:
+        if not four or len(four) == len(chosen):
+            raise
+        return AsyncZeroconf(interfaces=list(four), ip_version=IPVersion.V4Only)
+
+
+def _is_same_instance(old: Said, new: Said) -> bool:
+    return (old.service_type, old.name, old.host) == (new.service_type, new.name, new.host)
+
+
+def _forge_info(said: Said, name: str) -> ServiceInfo:
+    return ServiceInfo(
+        said.service_type,
+        name,
+        port=said.port,
+        properties=dict(said.pairs),
+        server=said.host,
+        host_ttl=int(said.ttl.total_seconds()),
+        other_ttl=int(OTHER_TTL.total_seconds()),
+        parsed_addresses=list(said.addresses),
+    )
+
+
+def _translate(record: DNSRecord, now: float) -> Record | None:
+    ttl = timedelta(seconds=record.ttl)
+    if ttl and record.is_expired(now):
+        return None
+    match record:
+        case DNSService():
+            return Service(record.name, record.server, record.port, ttl)
+        case DNSText():
+            return Text(record.name, _strings(record.text), ttl)
+        case DNSPointer() if record.type == _TYPE_PTR:
+            return Pointer(record.alias, ttl)
+        case DNSAddress():
+            if len(record.address) not in {4, 16}:
+                return None
+            return HostAddress(record.name, str(ip_address(record.address)), ttl, flush=record.unique)
+        case _:
+            return None
+
+
+def _strings(text: bytes) -> tuple[bytes, ...]:
+    """Return the strings of a TXT record (RFC 1035 §3.3.14), those after the end of the record left out."""
+    found: list[bytes] = []
+    at = 0
+    while at < len(text) and len(found) < STRINGS_MAX:
+        size = text[at]
+        found.append(text[at + 1 : at + 1 + size])
+        at += 1 + size
+    return tuple(found)

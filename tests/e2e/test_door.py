@@ -1,0 +1,107 @@
+"""Clusters whose API server takes no anonymous requests, as k3s starts it."""
+
+import sys
+from collections.abc import Iterator
+
+import pytest
+
+from e2e_peers import Peers
+from liqo.app.demo import NAME
+from liqo.app.lab import up_with_liqo
+from liqo.lab.lab import Lab
+from liqo.lab.pytest_plugin import Eventually, LabFactory
+
+pytestmark = pytest.mark.lab
+
+ASK = """
+import http.client, ssl, sys
+method, host, path, body = sys.argv[1:5]
+body = "x" * int(body) if body.isdigit() else body
+connection = http.client.HTTPSConnection(host, 16443, context=ssl._create_unverified_context(), timeout=5)
+connection.request(method, path, body=body or None, headers={"Content-Type": "application/json"})
+print(connection.getresponse().status)
+"""
+
+
+@pytest.fixture(scope="module")
+def closed_pair(lab_factory: LabFactory) -> Iterator[Lab]:
+    """Rome takes no anonymous requests, and neither does milan."""
+    lab = lab_factory()
+    up_with_liqo(lab, ("rome", "milan"), anonymous=False)
+    yield lab
+    lab.down()
+
+
+@pytest.fixture
+def closed(closed_pair: Lab, eventually: Eventually) -> Peers:
+    found = Peers(closed_pair, eventually)
+    found.part()
+    return found
+
+
+def test_two_clusters_without_anonymous_access_join_each_other(closed: Peers) -> None:
+    closed.apply_seed("rome", "milan")
+    closed.apply_seed("milan", "rome")
+    for side in ("rome", "milan"):
+        closed.until(lambda side=side: closed.is_ready(side))  # type: ignore[misc]
+    closed.part()
+
+
+def knock(peers: Peers, method: str, path: str, body: str = "") -> int:
+    """Ask at milan's door from rome's network."""
+    host = peers.lab.cluster("milan").host
+    done = peers.lab.exec("rome", [sys.executable, "-c", ASK, method, host, path, body])
+    return int(done.stdout)
+
+
+WELL_KNOWN = "/api/v1/namespaces/liqo/configmaps/liqo-well-known"
+REQUESTS = "/apis/discovery.liqo.io/v1/namespaces/liqo/federationrequests"
+
+
+@pytest.mark.parametrize(
+    ("method", "path", "body", "code"),
+    [
+        ("GET", WELL_KNOWN, "", 200),
+        ("GET", "/api/v1/namespaces/liqo/configmaps/cluster-id", "", 404),
+        ("GET", "/api/v1/namespaces/liqo/secrets/cluster-identity", "", 404),
+        ("GET", f"{WELL_KNOWN}/../cluster-id", "", 404),
+        ("GET", f"{WELL_KNOWN}?watch=1", "", 400),
+        ("DELETE", WELL_KNOWN, "", 405),
+        ("GET", REQUESTS, "", 405),
+        ("POST", REQUESTS, "{}", 400),
+        ("POST", REQUESTS, "200000", 413),
+        ("POST", f"{REQUESTS}?dryRun=All", "{}", 400),
+        ("GET", "/version", "", 404),
+    ],
+)
+def test_the_door_lets_strangers_do_two_things(
+    closed: Peers, method: str, path: str, body: str, code: int
+) -> None:
+    assert knock(closed, method, path, body) == code
+
+
+def test_the_door_s_account_may_do_what_a_stranger_may(closed: Peers) -> None:
+    def may(*who: str) -> str:
+        return closed.lab.kubectl("milan", "auth", "can-i", "--list", "-n", "liqo", *who)
+
+    def own(listing: str) -> set[str]:
+        return {" ".join(line.split()) for line in listing.splitlines() if "liqo" in line}
+
+    groups = ("system:unauthenticated", "system:authenticated")  # the second may ask what it may
+    stranger = may("--as", "system:anonymous", *(f"--as-group={group}" for group in groups))
+    door = may("--as", "system:serviceaccount:liqo:liqo-door")
+    assert own(door) == own(stranger)
+    assert len(own(door)) == 2
+
+
+def test_a_door_that_is_shut_is_told(closed: Peers) -> None:
+    closed.lab.stop("milan", "liqo")
+    try:
+        closed.apply_seed("rome", "milan")
+        closed.until(lambda: closed.condition("rome", "Requested") == ("False", "AnonymousRefused"))
+        told = closed.get("rome", "fc", NAME)["status"]["conditions"]
+        message = next(c["message"] for c in told if c["type"] == "Requested")
+        assert "no door answers at https://" in message
+    finally:
+        closed.lab.start("milan")
+    closed.until(lambda: closed.is_ready("rome"))
