@@ -77,7 +77,7 @@ class Peers:
 @pytest.fixture(scope="session")
 def liqo_pair(lab_factory: LabFactory) -> Lab:
     lab = lab_factory()
-    up_with_liqo(lab, ("rome", "milan"))
+    up_with_liqo(lab, ("rome", "milan"), lan=False)
     return lab
 
 

@@ -215,7 +215,7 @@ def test_uninstall_leaves_a_cluster_as_it_was(lab: LabFactory, eventually: Event
     made = lab("rome")
     peers = Peers(made, eventually)
     before = resources(peers)
-    up_with_liqo(made, ("rome",), liqo=True)
+    up_with_liqo(made, ("rome",), liqo=True, lan=False)
     peers.until(lambda: peers.get("rome", "configmap", "cluster-id", "-n", "liqo"))
     assert resources(peers) != before
     done = liqo(peers, "rome", "uninstall")

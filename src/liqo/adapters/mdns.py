@@ -11,6 +11,7 @@ from contextlib import suppress
 from dataclasses import dataclass
 from datetime import timedelta
 from ipaddress import ip_address
+from typing import cast
 
 import ifaddr
 from zeroconf import Error as ZeroconfError
@@ -81,7 +82,9 @@ def choose_interfaces(names: Sequence[str]) -> list[str | int]:
                 found.append(adapter.index)
     missing = sorted(set(names) - present)
     if missing:
-        raise Invalid(f"no interface {', '.join(missing)} with an address", hint="ip -brief address shows them")
+        raise Invalid(
+            f"no interface {', '.join(missing)} with an address", hint="ip -brief address shows them"
+        )
     return found
 
 
@@ -205,8 +208,8 @@ class Mdns(RecordUpdateListener):
                 reader.sock.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, RECEIVE_BUFFER)
             listener = reader.transport.get_protocol()
             if not isinstance(listener, Gate):
-                assert isinstance(listener, asyncio.DatagramProtocol)
-                reader.transport.set_protocol(Gate(listener, self._meter, self._note, self._dropped))
+                inner = cast("asyncio.DatagramProtocol", listener)
+                reader.transport.set_protocol(Gate(inner, self._meter, self._note, self._dropped))
 
     def _send(self, questions: Sequence[DNSQuestion]) -> None:
         assert self._zeroconf is not None

@@ -125,9 +125,11 @@ def policy_for(server: str) -> RequestPolicy:
         return "Manual"  # a name: who can reach it is not known here
 
 
-async def controller_kubeconfig(cluster: Cluster, access: Access, namespace: str, clock: Clock) -> str:
-    """Return a kubeconfig of the controller's own ServiceAccount, for one that runs outside the cluster."""
-    path = f"/api/v1/namespaces/{namespace}/serviceaccounts/{CONTROLLER}/token"
+async def controller_kubeconfig(
+    cluster: Cluster, access: Access, namespace: str, clock: Clock, *, account: str = CONTROLLER
+) -> str:
+    """Return a kubeconfig of a ServiceAccount of Liqo's own, for a process that runs outside the cluster."""
+    path = f"/api/v1/namespaces/{namespace}/serviceaccounts/{account}/token"
     spec = {"expirationSeconds": int(timedelta(days=365).total_seconds())}
     end = clock.now() + ESTABLISHED_WITHIN
     while True:

@@ -2,10 +2,15 @@
 
 import asyncio
 from collections.abc import Sequence
+from dataclasses import replace
 
-from liqo.app.setup import install_into_lab
-from liqo.lab.lab import LIQO, Lab
+from liqo.adapters.clock import SystemClock
+from liqo.api.names import LAN_AGENT
+from liqo.app.installing import controller_kubeconfig
+from liqo.app.setup import connected, install_into_lab
+from liqo.lab.lab import LIQO, LIQO_LAN, Lab
 from liqo.lab.spec import NAMESPACE, ClusterSpec
+from liqo.lab.state import write_private
 
 
 def up_with_liqo(
@@ -15,27 +20,41 @@ def up_with_liqo(
     nodes: int | None = None,
     anonymous: bool | None = None,
     liqo: bool | None = None,
+    lan: bool | None = None,
     loopback: bool = False,
 ) -> list[tuple[ClusterSpec, list[str], bool]]:
     """Bring clusters up with Liqo in them; return each with what was started, and whether it is new.
 
-    What runs already is left alone.
+    What runs already is left alone. Where the lab has a LAN, each cluster's agent runs too, unless `lan` is False.
     """
-    done = lab.up(names, nodes=nodes, anonymous=anonymous, liqo=liqo, loopback=loopback)
+    done = lab.up(names, nodes=nodes, anonymous=anonymous, liqo=liqo, lan=lan, loopback=loopback)
     wanted = [lab.cluster(name) for name in done.started]
-    todo = [spec for spec in wanted if spec.liqo and not lab.is_running(spec.name, LIQO)]
+    todo = [spec for spec in wanted if not all(lab.is_running(spec.name, part) for part in _parts(spec))]
     if todo:
         lab.progress.doing("installing Liqo")
         asyncio.run(_install(todo))
         lab.start_liqo([spec.name for spec in todo])
     return [
-        (spec, [*done.started[spec.name], *([LIQO] if spec in todo else [])], spec.name in done.created)
+        (spec, [*done.started[spec.name], *(_parts(spec) if spec in todo else [])], spec.name in done.created)
         for spec in wanted
     ]
 
 
+def _parts(spec: ClusterSpec) -> list[str]:
+    """Return the processes of Liqo that belong to a cluster."""
+    return [*([LIQO] if spec.liqo else []), *([LIQO_LAN] if spec.has_agent else [])]
+
+
+async def _give_credentials(spec: ClusterSpec) -> None:
+    """Write the kubeconfig of the cluster's LAN agent."""
+    async with connected(spec.kubeconfig, None) as (cluster, access):
+        there = replace(access, server=spec.api_url)
+        text = await controller_kubeconfig(cluster, there, NAMESPACE, SystemClock(), account=LAN_AGENT)
+    write_private(spec.agent_kubeconfig, text)
+
+
 async def _install(specs: Sequence[ClusterSpec]) -> None:
-    """Install Liqo into clusters, all at once, and write its controllers' kubeconfigs."""
+    """Install Liqo into clusters, all at once, and write the kubeconfigs of its controllers and agents."""
     await asyncio.gather(
         *(
             install_into_lab(
@@ -49,3 +68,4 @@ async def _install(specs: Sequence[ClusterSpec]) -> None:
             for spec in specs
         )
     )
+    await asyncio.gather(*(_give_credentials(spec) for spec in specs if spec.has_agent))

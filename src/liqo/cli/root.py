@@ -5,7 +5,7 @@ from typing import Annotated
 
 import typer
 
-from liqo.cli import controller, demo, discover, installing, lab, peers, sharing, status
+from liqo.cli import controller, demo, discover, installing, lab, lan, peers, sharing, status
 
 app = typer.Typer(
     name="liqo",
@@ -18,7 +18,7 @@ app = typer.Typer(
 )
 app.add_typer(lab.app, name="lab")
 app.add_typer(discover.app, name="discover")
-for group in (installing, peers, sharing, status, controller, demo):
+for group in (installing, peers, sharing, status, controller, lan, demo):
     group.mount(app)
 
 

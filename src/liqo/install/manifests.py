@@ -16,6 +16,7 @@ from liqo.api.names import CONFIG_NAME, MANAGED_LABEL, TRUSTED_CA_CONFIG_MAP
 from liqo.api.rights import forge_object
 from liqo.install.deployment import forge_deployment
 from liqo.install.flow import forge_flow
+from liqo.install.lan import forge_lan_deployment, forge_lan_rights
 from liqo.install.policies import forge_policies
 from liqo.install.rights import forge_rights
 from liqo.install.webhook import Endpoint, Service, forge_webhook
@@ -34,12 +35,14 @@ class Install:
         webhook: where the controller answers admission reviews.
         request_policy: what happens to requests of strangers; written openly, so that its owner sees it.
         image: of the controller; None where it does not run in the cluster.
+        lan: whether the LAN agent runs in the cluster too.
     """
 
     namespace: str
     webhook: Endpoint
     request_policy: RequestPolicy
     image: str | None = None
+    lan: bool = True
 
 
 @dataclass(frozen=True, slots=True)
@@ -63,9 +66,12 @@ def forge_manifests(install: Install) -> list[Manifest]:
         Manifest(CONFIG_MAP, forge_object(CONFIG_MAP, TRUSTED_CA_CONFIG_MAP, ns), once=True),
         Manifest(CLUSTER_CONFIG, _config(install.request_policy), once=True),
         *(Manifest(kind, obj) for kind, obj in forge_rights(ns)),
+        *(Manifest(kind, obj) for kind, obj in forge_lan_rights(ns)),
     ]
     if install.image is not None:
         found += [Manifest(kind, obj) for kind, obj in forge_deployment(ns, install.image)]
+    if install.image is not None and install.lan:
+        found += [Manifest(kind, obj) for kind, obj in forge_lan_deployment(ns, install.image)]
     return [Manifest(m.kind, _labelled(m.obj), m.once) for m in found]
 
 

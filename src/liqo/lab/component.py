@@ -220,6 +220,35 @@ def liqo(
     )
 
 
+def liqo_lan(
+    spec: ClusterSpec, *, extra_args: Sequence[str] = (), env: Mapping[str, str] | None = None
+) -> Component:
+    """Return Liqo's LAN agent, with the rights of its own ServiceAccount.
+
+    Args:
+        spec: the cluster.
+        extra_args: further arguments of `liqo lan`.
+        env: further environment.
+    """
+    return Component(
+        name="liqo-lan",
+        program=PYTHON,
+        args=(
+            "-m",
+            "liqo",
+            "lan",
+            f"--kubeconfig={spec.agent_kubeconfig}",
+            "--namespace=liqo",
+            f"--listen={spec.host}",
+            *extra_args,
+        ),
+        env=dict(env or {}),
+        probe=Probe(service="liqo-lan", path="/readyz", tls=False),
+        after=("kube-apiserver",),
+        stop_order=1,
+    )
+
+
 def plane(spec: ClusterSpec, kwok_config: str) -> tuple[Component, ...]:
     """Return everything that makes a cluster, but Liqo, in an order in which it can start."""
     return (

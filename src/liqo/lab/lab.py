@@ -16,7 +16,7 @@ from pathlib import Path
 from liqo.errors import Invalid, Refused
 from liqo.lab import dns
 from liqo.lab.build import Binaries, ensure_binaries
-from liqo.lab.component import Component, liqo
+from liqo.lab.component import Component, liqo, liqo_lan
 from liqo.lab.folder import default_folder, locked, remove
 from liqo.lab.naming import start_name_server, write_zone
 from liqo.lab.network import Network
@@ -32,6 +32,7 @@ from liqo.lab.status import ClusterStatus, Command, Upped
 
 DEFAULT_NAMES = ("rome", "milan")
 LIQO = "liqo"
+LIQO_LAN = "liqo-lan"
 # Nothing in a lab is reached through a proxy of the machine.
 PROXIES = {"http_proxy", "https_proxy", "all_proxy", "no_proxy"}
 
@@ -55,6 +56,7 @@ class Lab:
         nodes: int | None = None,
         anonymous: bool | None = None,
         liqo: bool | None = None,
+        lan: bool | None = None,
         loopback: bool = False,
     ) -> Upped:
         """Bring clusters up, all at once; what runs already is left alone. Liqo itself is not started.
@@ -64,6 +66,7 @@ class Lab:
             nodes: fake nodes in each; None: as it was, or 3.
             anonymous: whether the API servers take anonymous requests; None: as it was, or yes.
             liqo: whether Liqo belongs to these clusters; None: as it was, or yes.
+            lan: whether a LAN agent belongs to them; None: as it was, or yes. On loopback there is none.
             loopback: a new lab uses loopback addresses even where a LAN could be made.
 
         Raises:
@@ -84,7 +87,7 @@ class Lab:
                 for name in wanted:
                     ports = ports_of(sockets.get(name, {}))
                     state = with_cluster(
-                        state, name, nodes=nodes, anonymous=anonymous, liqo=liqo, ports=ports
+                        state, name, nodes=nodes, anonymous=anonymous, liqo=liqo, lan=lan, ports=ports
                     )
                 write_state(state)
                 self.progress.doing(f"starting {', '.join(wanted)}")
@@ -165,6 +168,8 @@ class Lab:
             started = self._start_planes(state, (name,), runner.binaries)[name]
             if spec.liqo and spec.controller_kubeconfig.exists():
                 started += tuple(self._start_one(runner, spec, liqo(spec, extra_args=extra_args, env=env)))
+            if spec.has_agent and spec.agent_kubeconfig.exists():
+                started += tuple(self._start_one(runner, spec, liqo_lan(spec)))
             return list(started)
 
     def start_liqo(self, names: Sequence[str]) -> None:
@@ -179,6 +184,8 @@ class Lab:
             runner = self._runner(state)
             specs = [state.cluster(name) for name in names]
             self._together(runner, lambda spec: self._start_one(runner, spec, liqo(spec)), specs)
+            agents = [spec for spec in specs if spec.has_agent]
+            self._together(runner, lambda spec: self._start_one(runner, spec, liqo_lan(spec)), agents)
 
     def stop(self, name: str, component: str | None = None) -> list[str]:
         """Stop one component, or all of a cluster; return what ran. Its network and its data stay."""
@@ -321,6 +328,8 @@ class Lab:
     ) -> Component:
         if name == LIQO:
             return liqo(spec, extra_args=extra_args, env=env)
+        if name == LIQO_LAN and spec.has_agent:
+            return liqo_lan(spec, extra_args=extra_args, env=env)
         known = {component.name: component for component in components_of(spec)}
         if name not in known:
             raise Invalid(f"{spec.name} has no component {name!r}", hint=f"it has {', '.join(known)}")
@@ -360,6 +369,8 @@ class Lab:
 
     def _start_one(self, runner: Runner, spec: ClusterSpec, component: Component) -> list[str]:
         if component.name == LIQO and not spec.controller_kubeconfig.exists():
+            raise Refused(f"Liqo is not installed in {spec.name}", hint=f"liqo lab up {spec.name} --liqo")
+        if component.name == LIQO_LAN and not spec.agent_kubeconfig.exists():
             raise Refused(f"Liqo is not installed in {spec.name}", hint=f"liqo lab up {spec.name} --liqo")
         before = runner.running(spec.name, component.name)
         process = runner.start(spec.name, spec.folder, component, spec.log(component.name))

@@ -3,7 +3,7 @@
 from collections.abc import Sequence
 
 from liqo.lab.client import is_ready
-from liqo.lab.component import Component, liqo, plane
+from liqo.lab.component import Component, liqo, liqo_lan, plane
 from liqo.lab.plane import in_parallel, read_cluster_id
 from liqo.lab.process import Running
 from liqo.lab.spec import NAMESPACE, ClusterSpec
@@ -14,7 +14,11 @@ STATUS_SECONDS = 5.0  # how long a component may take to say that it is ready
 
 def components_of(spec: ClusterSpec) -> tuple[Component, ...]:
     """Return what a cluster consists of; to look at or to stop, since kwok's stages are left out."""
-    return (*plane(spec, ""), *((liqo(spec),) if spec.liqo else ()))
+    return (
+        *plane(spec, ""),
+        *((liqo(spec),) if spec.liqo else ()),
+        *((liqo_lan(spec),) if spec.has_agent else ()),
+    )
 
 
 def observe_cluster(spec: ClusterSpec, processes: Sequence[Running]) -> ClusterStatus:

@@ -203,7 +203,7 @@ def prepare(spec: ClusterSpec) -> None:
 
 def relay_ways(spec: ClusterSpec) -> dict[str, str]:
     """Return where the relay carries each service, as HOST:PORT inside the cluster's network."""
-    outside = {"api", "kwok", "liqo"}
+    outside = {"api", "kwok", "liqo", "liqo-lan"}
     return {
         service: f"{spec.host if service in outside else spec.private}:{port}"
         for service, port in PORTS.items()

@@ -59,6 +59,7 @@ def with_cluster(
     nodes: int | None,
     anonymous: bool | None,
     liqo: bool | None,
+    lan: bool | None = None,
     ports: Mapping[str, int],
 ) -> State:
     """Return the lab with that cluster in it, and the options that were named; `ports` are a new one's."""
@@ -76,5 +77,6 @@ def with_cluster(
         nodes=spec.nodes if nodes is None else nodes,
         anonymous=spec.anonymous if anonymous is None else anonymous,
         liqo=spec.liqo if liqo is None else liqo,
+        lan=spec.lan if lan is None else lan,
     )
     return state if spec == old else state.having(spec)

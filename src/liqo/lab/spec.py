@@ -32,6 +32,7 @@ PORTS: Mapping[str, int] = {
     "scheduler": 10259,
     "kwok": 10247,
     "liqo": 8080,
+    "liqo-lan": 8081,
 }
 
 
@@ -55,6 +56,7 @@ class ClusterSpec:
     nodes: int = DEFAULT_NODES
     anonymous: bool = True
     liqo: bool = True
+    lan: bool = True  # whether its LAN agent belongs to it; never without a LAN
     skew: float = 0.0  # seconds that Liqo's clock is ahead
     ports: Mapping[str, int] = field(default_factory=dict)  # on 127.0.0.1 of the machine, by service
 
@@ -123,6 +125,16 @@ class ClusterSpec:
     def controller_kubeconfig(self) -> Path:
         """The kubeconfig of Liqo's own ServiceAccount, written by whoever installs Liqo."""
         return self.folder / "controller.kubeconfig"
+
+    @property
+    def has_agent(self) -> bool:
+        """Whether a LAN agent belongs to it."""
+        return self.liqo and self.lan and self.mode is not Mode.LOOPBACK
+
+    @property
+    def agent_kubeconfig(self) -> Path:
+        """The kubeconfig of the LAN agent's ServiceAccount, written by whoever installs Liqo."""
+        return self.folder / "agent.kubeconfig"
 
     def log(self, component: str) -> Path:
         """The log of a component."""

@@ -64,6 +64,7 @@ def format_state(state: State) -> str:
             "nodes": spec.nodes,
             "anonymous": spec.anonymous,
             "liqo": spec.liqo,
+            "lan": spec.lan,
             "skew": spec.skew,
             "ports": dict(spec.ports),
         }

@@ -79,6 +79,18 @@ class Metrics:
             ["resource", "allowed", "reason"],
             registry=registry,
         )
+        self.lan_instances = Gauge(
+            "liqo_lan_instances",
+            "Service instances that the LAN agent knows of, whole or not.",
+            registry=registry,
+        )
+        self.lan_dropped = Counter(
+            "liqo_lan_dropped",
+            "What neighbours sent and the LAN agent did not take: Packets beyond the rate, instances pushed out by "
+            "newer ones (Crowded), clusters without a place (TooMany).",
+            ["reason"],
+            registry=registry,
+        )
         self.malformed = Counter(
             "liqo_malformed",
             "Inputs of others that were dropped because their bytes are wrong, by where they came from.",
