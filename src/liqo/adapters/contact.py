@@ -90,7 +90,7 @@ class HttpContact:
                 raise
             if proving is None:
                 raise NotTrusted(
-                    f"the certificate of {place.server} is not trusted: {fault.message}",
+                    f"{place.server} is not trusted: {fault.message}",
                     reason=Reason.CA_NOT_TRUSTED,
                     hint="add its CA to the ConfigMap trusted-ca-certificates, or set spec.allowUntrustedCA",
                 ) from fault
@@ -194,7 +194,9 @@ def _telling(faults: Sequence[Fault]) -> Fault:
     silent = [f for f in faults if isinstance(f, Unavailable)]
     told = next((f for f in faults if not isinstance(f, Unreachable)), None)
     if told is None:
-        return faults[0] if faults else Unreachable("no address of that cluster is known")
+        said = faults[0].message if faults else "no address of that cluster is known"
+        hint = "is that the address of its API server, is it up, and does no firewall stand between?"
+        return Unreachable(said, hint=hint)
     if silent and not isinstance(told, Unavailable):
         return Unavailable(told.message, reason=told.reason, hint=told.hint)
     return told

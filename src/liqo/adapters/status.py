@@ -78,6 +78,8 @@ def make_fault(code: int, message: str, status: Any = None, retry_after: timedel
             return Conflict(message)
         case HTTPStatus.TOO_MANY_REQUESTS:
             return Overloaded(message, retry_after=retry_after)
+        case _ if HTTPStatus.MULTIPLE_CHOICES <= code < HTTPStatus.BAD_REQUEST:
+            return Unreachable(f"{message}; it redirects, and redirects are not followed")
         case _ if code >= _SERVER_ERRORS or code < HTTPStatus.BAD_REQUEST:
             fault = Unreachable(message)
             fault.retry_after = retry_after

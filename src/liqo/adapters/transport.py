@@ -6,6 +6,7 @@ not kept, and compression is not asked for, so that a bound on bytes is a bound 
 """
 
 import asyncio
+import os
 import re
 import socket
 import ssl
@@ -229,11 +230,26 @@ class Transport:
         elif isinstance(exc, aiohttp.ClientConnectorError):
             cause = exc.os_error
         if isinstance(cause, ssl.SSLCertVerificationError):
-            said = clean(f"{request.what}: certificate of {host}: {cause.verify_message}")
+            said = clean(f"certificate of {host}: {cause.verify_message}")
             return NotTrusted(said, reason=Reason.CA_NOT_TRUSTED)
         if isinstance(exc, TimeoutError):
-            return Unreachable(f"{request.what}: {host} did not answer in time")
-        return Unreachable(clean(f"{request.what}: {host}: {cause or type(cause).__name__}"))
+            return Unreachable(f"{self.server} did not answer in time ({request.verb} {request.resource})")
+        return Unreachable(clean(f"{self.server} does not answer: {_in_words(cause)}"))
+
+
+def _in_words(cause: object) -> str:
+    """Return what went wrong below HTTP as a person would say it."""
+    match cause:
+        case socket.gaierror():
+            return "the name does not resolve"
+        case ssl.SSLError(reason=str(reason)):
+            return f"what is there does not speak TLS as we do ({reason.replace('_', ' ').lower()})"
+        case aiohttp.ServerDisconnectedError():
+            return "it closed the connection"
+        case OSError(errno=int(number)) if number > 0:
+            return os.strerror(number).lower()
+        case _:
+            return str(cause) or type(cause).__name__
 
 
 async def split_lines(content: aiohttp.StreamReader) -> AsyncGenerator[bytes]:

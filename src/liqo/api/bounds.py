@@ -1,6 +1,7 @@
 """How long and how many: a bound for everything that somebody else can fill, with its reason."""
 
-from typing import Annotated
+from collections.abc import Callable
+from typing import Annotated, Any
 
 from pydantic import Field
 
@@ -17,9 +18,36 @@ PROOF_MAX = 2_048
 RESOURCES_MAX = 64
 LABELS_MAX = 64
 
-ClusterIDText = Annotated[str, Field(max_length=36, pattern=CLUSTER_ID)]
+
+def _in_words(message: str) -> Callable[[dict[str, Any]], None]:
+    """Return what makes a pattern a CEL rule, so that who breaks it is told in words and not in a pattern."""
+
+    def change(schema: dict[str, Any]) -> None:
+        pattern = schema.pop("pattern").replace("\\", "\\\\")
+        schema["x-kubernetes-validations"] = [{"rule": f"self.matches('{pattern}')", "message": message}]
+
+    return change
+
+
+ClusterIDText = Annotated[
+    str,
+    Field(
+        max_length=36,
+        pattern=CLUSTER_ID,
+        json_schema_extra=_in_words(
+            "a ClusterID has 32 characters, a-z and 2-7: kubectl get configmap cluster-id -n liqo, on that cluster"
+        ),
+    ),
+]
 Label = Annotated[str, Field(max_length=63, pattern=DNS_LABEL)]
-Url = Annotated[str, Field(max_length=URL_MAX, pattern=HTTPS_URL)]
+Url = Annotated[
+    str,
+    Field(
+        max_length=URL_MAX,
+        pattern=HTTPS_URL,
+        json_schema_extra=_in_words("the URL has to be https://HOST:PORT, without a path"),
+    ),
+]
 Sealed = Annotated[str, Field(max_length=SEALED_MAX)]
 Digest = Annotated[str, Field(max_length=64, pattern=DIGEST)]
 Jti = Annotated[str, Field(max_length=30, pattern=JTI)]
