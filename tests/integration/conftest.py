@@ -5,7 +5,7 @@ from collections.abc import AsyncIterator
 import pytest
 
 from liqo.adapters.kube import HttpCluster
-from liqo.api.names import CONTROLLER
+from liqo.api.names import CONTROLLER, LAN_AGENT
 from liqo.lab.lab import Lab
 from rights_lab import NS, Bench, installed
 
@@ -19,3 +19,8 @@ async def bench(plane: Lab) -> AsyncIterator[Bench]:
 @pytest.fixture
 async def controller(bench: Bench) -> HttpCluster:
     return await bench.account(NS, CONTROLLER)
+
+
+@pytest.fixture
+async def agent(bench: Bench) -> HttpCluster:
+    return await bench.account(NS, LAN_AGENT)

@@ -30,7 +30,7 @@ from zeroconf.const import (
 )
 
 from liqo.adapters.mdns_gate import Gate, Meter
-from liqo.discovery.lan_table import HostAddress, Pointer, Question, Record, Service, Text
+from liqo.discovery.lan_records import HostAddress, Pointer, Question, Record, Service, Text
 from liqo.errors import Invalid, Unavailable
 
 # Networks of pods and of virtual machines: no neighbour is there.

@@ -3,12 +3,10 @@
 import asyncio
 import os
 import signal
-import socket
 from collections.abc import Coroutine, Sequence
 from dataclasses import dataclass
 from datetime import timedelta
 from functools import cache, partial
-from ipaddress import ip_address
 from pathlib import Path
 from typing import Any
 from urllib.parse import urlsplit
@@ -25,14 +23,15 @@ from liqo.adapters.lan_prover import make_prover
 from liqo.adapters.mdns import Mdns, Said
 from liqo.adapters.own import open_cluster
 from liqo.adapters.tls import system_context
-from liqo.api.cluster_config import ClusterConfigSpec, DiscoveryConfig, effective
+from liqo.api.cluster_config import ClusterConfigSpec, effective
 from liqo.api.kinds import CLUSTER_CONFIG, CONFIG_MAP, FOREIGN_CLUSTER, NODE
 from liqo.api.meta import Key, Kind, Wire
 from liqo.api.names import CLUSTER_ID_CONFIG_MAP, CONFIG_NAME
 from liqo.app.home import read_cluster_info
+from liqo.app.lan_said import forge_said, service_type
 from liqo.app.own_address import own_server
-from liqo.discovery.announcement import Announcement, forge_announcement
-from liqo.discovery.lan_table import LanTable, Record
+from liqo.discovery.lan_records import Record
+from liqo.discovery.lan_table import LanTable
 from liqo.discovery.loop_lan import LanClusters
 from liqo.discovery.sighting import LAN
 from liqo.errors import Absent, Fault, Malformed, Unavailable
@@ -59,7 +58,6 @@ BROWSE_MAX = timedelta(
 QUESTIONS_MAX = 20  # a second
 CONCURRENCY = 32
 PER_SENDER = 4  # clusters that one sender spoke of and that are asked at once who they are
-LOCAL = "local."
 
 log = structlog.get_logger()
 
@@ -248,26 +246,8 @@ class _Agent:
         config, server = self._config.discovery_config, self._server()
         if not (config.enable_advertisement and self._answers and server and self._service_type):
             return None
-        parts = urlsplit(server)
-        host = parts.hostname or ""
-        addresses = await _addresses(host)
-        if not addresses:
-            log.warning("our API server's name has no address", server=server)
-            return None
-        announcement = Announcement(
-            cluster_id=self._home_id,
-            namespace=self._options.namespace,
-            untrusted_ca=config.allow_untrusted_ca,
-            url="" if _is_address(host) else server.rstrip("/"),
-        )
-        return Said(
-            service_type=self._service_type,
-            name=config.cluster_name or f"cluster-{self._home_id[:6]}",
-            host=f"liqo-{self._home_id[:12]}.{LOCAL}",
-            addresses=tuple(addresses),
-            port=parts.port or 443,
-            pairs=tuple(forge_announcement(announcement)),
-            ttl=self._options.ttl,
+        return await forge_said(
+            config, server, self._home_id, self._options.namespace, self._service_type, self._options.ttl
         )
 
     def _server(self) -> str:
@@ -360,11 +340,6 @@ class _Agent:
         self._pushed_out = self._table.dropped
 
 
-def service_type(config: DiscoveryConfig) -> str:
-    """Return the service type to announce and to browse; "" where the domain is not multicast DNS's (RFC 6762 §3)."""
-    return f"{config.service}.{LOCAL}" if config.domain.rstrip(".").lower() == "local" else ""
-
-
 def _cluster_id(obj: Wire) -> Sequence[str]:
     found = obj.get("spec", {}).get("clusterID")
     return (found,) if found else ()
@@ -374,25 +349,6 @@ def _is_ours(wire: Wire | None) -> bool:
     """Return whether an object has our entry."""
     sources = ((wire or {}).get("status") or {}).get("sources") or ()
     return any(s.get("name") == LAN for s in sources)
-
-
-def _is_address(host: str) -> bool:
-    try:
-        ip_address(host)
-    except ValueError:
-        return False
-    return True
-
-
-async def _addresses(host: str) -> list[str]:
-    """Return the addresses of our own API server's host."""
-    if _is_address(host):
-        return [host]
-    try:
-        found = await asyncio.get_running_loop().getaddrinfo(host, None, type=socket.SOCK_STREAM)
-    except OSError:
-        return []
-    return sorted({str(f[4][0]).partition("%")[0] for f in found})
 
 
 async def _wait(event: asyncio.Event, at_most: timedelta) -> None:

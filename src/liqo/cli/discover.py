@@ -2,7 +2,15 @@
 
 import typer
 
+from liqo.cli import discover_lan
+
 app = typer.Typer(
     help="See which clusters the LAN or a DNS domain shows, and what is wrong with their records; needs no cluster.",
     no_args_is_help=True,
 )
+discover_lan.mount(app)
+
+
+@app.callback()
+def discover() -> None:
+    """See which clusters the LAN or a DNS domain shows, and what is wrong with their records; needs no cluster."""

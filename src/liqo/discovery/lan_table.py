@@ -12,6 +12,7 @@ from ipaddress import IPv6Address, ip_address
 from liqo.api.foreign_cluster import ENDPOINTS_MAX
 from liqo.api.reasons import Reason
 from liqo.discovery.announcement import Announcement, instance_label, parse_announcement, show
+from liqo.discovery.lan_records import HostAddress, Pointer, Question, Record, Service, Text
 from liqo.discovery.sighting import Sighting
 from liqo.errors import Malformed
 
@@ -26,54 +27,6 @@ ASK_AGAIN = timedelta(seconds=1)
 FADING = 0.2  # of a life is left when it is asked again (RFC 6762 §5.2)
 WAIT_FOR_REST = timedelta(seconds=10)  # for the records of an instance of which only the name is known
 NEVER = datetime.min.replace(tzinfo=UTC)
-
-
-@dataclass(frozen=True, slots=True)
-class Service:
-    """An SRV record (RFC 2782); a TTL of 0 is a goodbye (RFC 6762 §10.1)."""
-
-    instance: str
-    host: str
-    port: int
-    ttl: timedelta
-
-
-@dataclass(frozen=True, slots=True)
-class Text:
-    """The strings of a TXT record, each of at most 255 bytes."""
-
-    instance: str
-    strings: tuple[bytes, ...]
-    ttl: timedelta
-
-
-@dataclass(frozen=True, slots=True)
-class Pointer:
-    """A PTR record of the service type: there is such an instance, or with a TTL of 0 no longer."""
-
-    instance: str
-    ttl: timedelta
-
-
-@dataclass(frozen=True, slots=True)
-class HostAddress:
-    """An A or AAAA record; with `flush` it replaces older ones of its family (RFC 6762 §10.2)."""
-
-    host: str
-    address: str
-    ttl: timedelta
-    flush: bool = False
-
-
-Record = Service | Text | Pointer | HostAddress
-
-
-@dataclass(frozen=True, slots=True)
-class Question:
-    """What is to be asked on the LAN: SRV and TXT of an instance, and the addresses of a host if that is known."""
-
-    instance: str
-    host: str
 
 
 @dataclass(slots=True)
