@@ -20,13 +20,20 @@ FC = FOREIGN_CLUSTER.resource
 
 def forge_found(name: str = ID, **spec: object) -> Wire:
     return {
+        "apiVersion": FOREIGN_CLUSTER.api_version,
+        "kind": FOREIGN_CLUSTER.kind,
         "metadata": {"name": name},
         "spec": {"clusterID": ID, "discoveryType": "LAN", "join": False, **spec},
     }
 
 
 def forge_status(**status: object) -> Wire:
-    return {"metadata": {"name": ID}, "status": status}
+    return {
+        "apiVersion": FOREIGN_CLUSTER.api_version,
+        "kind": FOREIGN_CLUSTER.kind,
+        "metadata": {"name": ID},
+        "status": status,
+    }
 
 
 async def test_the_agent_may_do_this_and_nothing_else(bench: Bench) -> None:

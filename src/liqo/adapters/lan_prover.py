@@ -1,6 +1,7 @@
 """Asks an API server on the LAN who it is; implements `discovery.lan_ports.Prover`."""
 
 import asyncio
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 from liqo.adapters.contact import HttpContact
@@ -31,6 +32,23 @@ class LanProver:
                 return Proof.OTHER
             return Proof.SILENT if fault.reason == Reason.ADDRESS_REFUSED else Proof.ANSWERED
         return Proof.PROVED
+
+    async def first_proved(self, endpoints: Sequence[str], namespace: str, cluster_id: str) -> str:
+        """Ask all at once; one that is silent holds up nobody."""
+
+        async def one(endpoint: str) -> str:
+            return endpoint if await self.ask(endpoint, namespace, cluster_id) is Proof.PROVED else ""
+
+        asking = [asyncio.ensure_future(one(endpoint)) for endpoint in endpoints]
+        try:
+            for answer in asyncio.as_completed(asking):
+                if proved := await answer:
+                    return proved
+            return ""
+        finally:
+            for task in asking:
+                task.cancel()
+            await asyncio.gather(*asking, return_exceptions=True)
 
 
 def make_prover(contact: HttpContact) -> LanProver:

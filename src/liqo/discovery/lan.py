@@ -87,6 +87,17 @@ def merge(claims: Sequence[Claim]) -> Sighting:
     return replace(first.sighting, conflict=f"also claimed by {told}"[:MESSAGE_MAX])
 
 
+def choose(claims: Sequence[Claim]) -> list[Claim]:
+    """Return the claims that are asked who they are: the newest of each sender before all others.
+
+    So one sender with many claims cannot keep another from being asked.
+    """
+    newest = sorted(claims, key=lambda c: c.since, reverse=True)
+    first = list({c.sender: c for c in reversed(newest)}.values())
+    rest = [c for c in newest if c not in first]
+    return [*sorted(first, key=lambda c: c.since, reverse=True), *rest][:CLAIMS_MAX]
+
+
 def is_contested(claims: Sequence[Claim]) -> bool:
     """Return whether instances that claim one id lead to different places."""
     first = set(claims[0].sighting.endpoints) if claims else set()
@@ -104,7 +115,10 @@ def _entry(sighting: Sighting, old: Source | None, now: datetime) -> Wire:
     """Return the entry; its time is that of the last change, so that an idle LAN costs no write."""
     if old is not None and old.last_seen is not None:
         same = forge_source(LAN, sighting, old.last_seen)
-        if Source.parse(same) == old:
+        new = Source.parse(same)
+        if new.conflict and old.conflict:  # who else claims it may change with every packet
+            new, same = new.model_copy(update={"conflict": old.conflict}), {**same, "conflict": old.conflict}
+        if new == old:
             return same
     return forge_source(LAN, sighting, now)
 

@@ -1,5 +1,6 @@
 """What LAN discovery asks of the world beyond `runtime.ports`."""
 
+from collections.abc import Sequence
 from enum import StrEnum
 from typing import Protocol
 
@@ -18,4 +19,8 @@ class Prover(Protocol):
 
     async def ask(self, endpoint: str, namespace: str, cluster_id: str) -> Proof:
         """Read the well-known document once, within two seconds; never fails."""
+        ...
+
+    async def first_proved(self, endpoints: Sequence[str], namespace: str, cluster_id: str) -> str:
+        """Ask all at once; return the first that proves the id, "" if none does within two seconds."""
         ...

@@ -9,7 +9,7 @@ from liqo.api.foreign_cluster import ForeignCluster, Source, counting
 from liqo.api.meta import Key, Kind, Wire
 from liqo.api.names import LAN_AGENT
 from liqo.api.reasons import Reason
-from liqo.discovery.lan import CLAIMS_MAX, Seen, decide, is_contested, is_place_free, merge
+from liqo.discovery.lan import Seen, choose, decide, is_contested, is_place_free, merge
 from liqo.discovery.lan_ports import Proof, Prover
 from liqo.discovery.lan_table import Claim, LanTable
 from liqo.discovery.sighting import LAN, Sighting
@@ -20,6 +20,7 @@ from liqo.runtime.store import Store
 
 GRACE = timedelta(seconds=120)  # after a start, for what an earlier life of this process wrote
 TTL_MIN = timedelta(seconds=1)  # between two questions to a cluster that is silent on the LAN
+RETRY_PROOF = timedelta(seconds=2)  # while several claim an id and none proves it
 REMEMBERED_MAX = 1_024  # answers to who is there
 
 
@@ -63,6 +64,8 @@ class LanClusters:
     _places: dict[str, _Place] = field(default_factory=dict)
     _proofs: dict[tuple[str, tuple[str, ...]], tuple[Proof, datetime]] = field(default_factory=dict)
 
+    _winners: dict[str, tuple[str, datetime]] = field(default_factory=dict)
+
     async def reconcile(self, key: Key) -> Outcome:
         """Bring the ForeignCluster of one cluster to what the LAN shows."""
         cluster_id = key.name
@@ -86,7 +89,7 @@ class LanClusters:
         """The LAN shows it: see that it has a place, and that our entry says where."""
         place = self._places.get(cluster_id)
         if is_contested(claims):
-            claims = await self._sorted_by_proof(claims[:CLAIMS_MAX])
+            claims = await self._sorted_by_proof(cluster_id, claims)
         sighting, until = merge(claims), max(c.until for c in claims)
         if place is None:
             known = bool(self.foreigns.by("cluster-id", cluster_id))
@@ -160,10 +163,18 @@ class LanClusters:
         mine = sum(p.sender == sender for p in unproved)
         return is_place_free(places=len(self._places), unproved=len(unproved), of_sender=mine, proved=proved)
 
-    async def _sorted_by_proof(self, claims: Sequence[Claim]) -> list[Claim]:
-        """Return the claims, those first that prove the id; none is asked twice within its TTL."""
-        proofs = [(await self._prove(claim), claim) for claim in claims]
-        return [c for _, c in sorted(proofs, key=lambda p: p[0] is not Proof.PROVED)]
+    async def _sorted_by_proof(self, cluster_id: str, claims: Sequence[Claim]) -> list[Claim]:
+        """Return the claims, first the one that proves the id; while that is known nobody is asked again."""
+        winner = self._winners.get(cluster_id)
+        if winner is None or winner[1] <= self.clock.now() or not any(_is_at(c, winner[0]) for c in claims):
+            asked = choose(claims)
+            endpoints = list(dict.fromkeys(e for c in asked for e in c.sighting.endpoints[:2]))
+            namespace, ttl = asked[0].sighting.namespace, max(asked[0].sighting.ttl, TTL_MIN)
+            proved = await self.prover.first_proved(endpoints, namespace, cluster_id)
+            while len(self._winners) >= REMEMBERED_MAX:
+                del self._winners[next(iter(self._winners))]
+            winner = self._winners[cluster_id] = (proved, self.clock.now() + (ttl if proved else RETRY_PROOF))
+        return sorted(claims, key=lambda c: not _is_at(c, winner[0]))
 
     async def _prove(self, claim: Claim) -> Proof:
         sighting = claim.sighting
@@ -183,6 +194,10 @@ class LanClusters:
 
     def _note(self, _kind: Kind, obj: Wire) -> None:
         self.foreigns.note(obj)
+
+
+def _is_at(claim: Claim, endpoint: str) -> bool:
+    return endpoint in claim.sighting.endpoints
 
 
 def _read_source(cluster_id: str, namespace: str, entry: Source) -> Sighting:
