@@ -4,6 +4,7 @@ import json
 from collections.abc import Callable
 from dataclasses import dataclass
 from functools import partial
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -14,6 +15,19 @@ from liqo.lab.lab import Lab
 from liqo.lab.pytest_plugin import Eventually, LabFactory
 
 READY_SECONDS = 60.0
+BAD_INPUT = Path(__file__).parents[1] / "docs" / "reference" / "bad-input.md"
+
+
+def bad_input_rows(title: str) -> dict[str, list[str]]:
+    """Return a table of that page: the cells after the first, by the first."""
+    section = (
+        BAD_INPUT.read_text()
+        .split(f"## {title}\n", 1)[1]
+        .split("\n## ", 1)[0]
+        .split("\n| credentials ", 1)[0]
+    )
+    lines = [line.strip("| ").split(" | ") for line in section.splitlines() if line.startswith("| ")]
+    return {cells[0]: cells[1:] for cells in lines[1:]}
 
 
 @dataclass
