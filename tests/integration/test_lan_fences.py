@@ -49,17 +49,28 @@ async def test_the_agent_may_do_this_and_nothing_else(bench: Bench) -> None:
         ("nodes", "watch"),
     }
     own = {("configmaps", "get")}
-    assert await allowed(bench, USER, "") == everywhere
-    assert await allowed(bench, USER, NS) == everywhere
-    assert await allowed(bench, USER, NS, "cluster-id") == everywhere | own
-    assert await allowed(bench, USER, PUBLIC_NAMESPACE, "cluster-info") == everywhere | own
+    anybody = {**USER, "user": f"system:serviceaccount:{NS}:nobody"}
+    for namespace, name, wanted in (
+        ("", "", everywhere),
+        (NS, "", everywhere),
+        (NS, "cluster-id", everywhere | own),
+        (PUBLIC_NAMESPACE, "cluster-info", everywhere | own),
+    ):
+        more = await allowed(bench, USER, namespace, name) - await allowed(bench, anybody, namespace, name)
+        assert more == wanted
 
 
 async def test_the_agent_adds_a_found_cluster_and_its_source(bench: Bench, agent: HttpCluster) -> None:
     await clear(bench.admin, FOREIGN_CLUSTER, Key("", ID))
     await agent.create(FOREIGN_CLUSTER, forge_found())
-    for sources in ([{"name": "lan", "endpoints": ["https://10.0.0.1:6443"]}], []):
-        wanted = forge_status(**({"sources": sources} if sources else {}))
+    entry = {
+        "name": "lan",
+        "endpoints": ["https://10.0.0.1:6443"],
+        "ttlSeconds": 120,
+        "lastSeen": "2026-01-01T00:00:00Z",
+    }
+    for sources in ([entry], []):
+        wanted = forge_status(sources=sources)
         found = await agent.apply(FOREIGN_CLUSTER, wanted, manager=LAN_AGENT, subresource="status")
         assert [s["name"] for s in found.get("status", {}).get("sources", [])] == [s["name"] for s in sources]
 

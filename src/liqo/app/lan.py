@@ -118,9 +118,7 @@ class _Agent:
         self._table = LanTable(service_type(self._config.discovery_config))
         self._service_type = service_type(self._config.discovery_config)
         self._mdns = Mdns(self._hear, self._drop_packet, options.interfaces)
-        self._queue = Queue(
-            self._clock, self._random, group=lambda key: self._table.sender(key.name), per_group=PER_SENDER
-        )
+        self._queue = Queue(self._clock, self._random, group=self._group, per_group=PER_SENDER)
         self._answers = False  # whether our API server does
         self._look = asyncio.Event()
         self._pause = TICK
@@ -189,6 +187,12 @@ class _Agent:
         self._configs.subscribe(lambda *_: self._settle())
         self._nodes.subscribe(lambda *_: self._look.set())
         self._settle()
+
+    def _group(self, key: Key) -> str:
+        """Return whose turn a key takes: its own if we know the cluster, else that of whoever spoke of it."""
+        if self._rooms is not None and self._rooms.has_place(key.name):
+            return key.name
+        return self._table.sender(key.name) or key.name
 
     # What is heard.
 

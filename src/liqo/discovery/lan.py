@@ -124,7 +124,7 @@ def _entry(sighting: Sighting, old: Source | None, now: datetime) -> Wire:
 
 
 def _apply(foreign: ForeignCluster, wire: Wire, sources: list[Wire]) -> Apply:
-    status: Wire = {"sources": sources} if sources else {}
+    status: Wire = {"sources": sources}  # an empty list, since a status that becomes null is refused
     body = status_body(
         FOREIGN_CLUSTER.api_version, FOREIGN_CLUSTER.kind, foreign.metadata.name, foreign.metadata.uid, status
     )

@@ -130,7 +130,7 @@ def test_an_honest_cluster_is_found_in_the_middle_of_a_flood(two: Lab, eventuall
     with subprocess.Popen(command.argv, env=command.env) as flood:
         eventually(lambda: len(seen(two, "rome")) > 1)
         two.start("milan", LIQO_LAN)
-        eventually(lambda: seen(two, "rome").get(milan, {}).get("instance") == "milan", 2)
+        eventually(lambda: seen(two, "rome").get(milan, {}).get("instance") == "milan", 30)
         found = seen(two, "rome")
         eventually(lambda: flood.poll() == 0, 60)
     rss, cpu = usage(two, "rome")
