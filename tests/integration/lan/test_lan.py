@@ -106,7 +106,8 @@ def asked(lab: Lab) -> bool:
     return 'cluster="stranger"' in text
 
 
-READ_METRICS = "import urllib.request as u; print(u.urlopen('http://10.77.0.11:8081/metrics', timeout=5).read().decode())"
+    "import urllib.request as u; "
+    "print(u.urlopen('http://10.77.0.11:8081/metrics', timeout=5).read().decode())"
 
 
 def test_a_partition_ends_it_and_healing_brings_it_back(two: Lab, eventually: Eventually) -> None:
