@@ -100,14 +100,15 @@ def test_a_killed_agents_cluster_stays_while_its_api_server_answers(two: Lab, ev
     eventually(lambda: milan not in seen(two, "rome"), 4 * TTL)
 
 
+READ_METRICS = """
+from urllib.request import urlopen
+print(urlopen("http://10.77.0.11:8081/metrics", timeout=5).read().decode())
+"""
+
+
 def asked(lab: Lab) -> bool:
     """Return whether rome's agent has asked an API server who it is."""
-    (text,) = [lab.exec("rome", (sys.executable, "-c", READ_METRICS)).stdout]
-    return 'cluster="stranger"' in text
-
-
-    "import urllib.request as u; "
-    "print(u.urlopen('http://10.77.0.11:8081/metrics', timeout=5).read().decode())"
+    return 'cluster="stranger"' in lab.exec("rome", (sys.executable, "-c", READ_METRICS)).stdout
 
 
 def test_a_partition_ends_it_and_healing_brings_it_back(two: Lab, eventually: Eventually) -> None:
