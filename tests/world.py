@@ -32,6 +32,7 @@ from liqo.api.kinds import (
 )
 from liqo.api.meta import Key, Kind, Wire, format_time
 from liqo.api.names import WELL_KNOWN_CONFIG_MAP, WELL_KNOWN_KEY
+from liqo.api.reasons import Reason
 from liqo.app.controller import Settings
 from liqo.app.gate import Gate
 from liqo.app.home import Home
@@ -39,6 +40,7 @@ from liqo.app.identity import ensure_identity
 from liqo.app.rooms import build_rooms
 from liqo.app.stores import Stores, make_stores, selections
 from liqo.app.wiring import Triggers, make_loops, make_queues
+from liqo.discovery.dns import Answer, Type
 from liqo.discovery.sightings import Sightings
 from liqo.errors import Absent, Forbidden, NotTrusted, Unauthorized, Unreachable
 from liqo.identity.document import parse_document
@@ -211,6 +213,13 @@ class Acquaintance:
         return warnings
 
 
+class Unanswered:
+    """Name servers that do not answer: what a domain shows, a test makes up."""
+
+    async def ask(self, _name: str, _kind: Type) -> Answer:
+        return Answer(fault=Reason.SERVER_AWAY)
+
+
 class Side:
     """One cluster and its controller."""
 
@@ -312,6 +321,9 @@ class Side:
             events=self.events,
             clock=clock,
             sightings=self.sightings,
+            resolver=lambda _text: Unanswered(),
+            encode=str,
+            changed=triggers.found,
         )
         self.gate = Gate(stores, home, settings, clock, metrics)
         self._tasks = [

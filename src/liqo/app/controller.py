@@ -27,6 +27,7 @@ from liqo.app.door import Door, lets_strangers_in
 from liqo.app.gate import Gate
 from liqo.app.home import Home, read_cluster_info
 from liqo.app.identity import ensure_identity
+from liqo.app.resolvers import Resolvers
 from liqo.app.rooms import build_rooms
 from liqo.app.serving import start_servers
 from liqo.app.stores import Stores, count_peers, make_stores, selections
@@ -163,6 +164,7 @@ class _Parts:
             system=self._trust.context, check=self._trust.check, clock=clock, random=random, metrics=metrics
         )
         self._sightings = Sightings()
+        self._resolvers = Resolvers(lambda result: metrics.dns_queries.labels(result).inc())
         self._subscribed = False
 
     async def run(self, stop: asyncio.Event) -> None:
@@ -190,6 +192,7 @@ class _Parts:
                     task.cancel()
         finally:
             await self._clusters.close()
+            await self._resolvers.close()
             for server in servers:
                 await server.cleanup()
 
@@ -256,6 +259,9 @@ class _Parts:
             events=self._events,
             clock=self._clock,
             sightings=self._sightings,
+            resolver=self._resolvers.of,
+            encode=self._resolvers.encode,
+            changed=self._triggers.found,
         )
 
 

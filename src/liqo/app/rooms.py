@@ -1,10 +1,12 @@
 """Builds the rooms: one reconcile a loop, each given the stores and connections it works with."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 
 from liqo.api.cluster_config import ClusterConfigSpec
 from liqo.app.stores import Stores
 from liqo.app.wiring import Reconciles
+from liqo.discovery.dns import Resolver
+from liqo.discovery.loop_dns import SearchDomains
 from liqo.discovery.loop_found import FoundClusters
 from liqo.discovery.sightings import Sightings
 from liqo.node.loop import VirtualNodes
@@ -29,6 +31,9 @@ def build_rooms(
     events: Events,
     clock: Clock,
     sightings: Sightings,
+    resolver: Callable[[str], Resolver],
+    encode: Callable[[str], str],
+    changed: Callable[[Iterable[str]], None],
 ) -> Reconciles:
     """Return the reconciles of all loops.
 
@@ -42,6 +47,9 @@ def build_rooms(
         events: tells people.
         clock: the time.
         sightings: what the searches of this process see.
+        resolver: the name servers that a setting names.
+        encode: a domain in ASCII.
+        changed: looks at found clusters again.
     """
     return Reconciles(
         document=WellKnown(
@@ -97,6 +105,18 @@ def build_rooms(
             home_id=lambda: us().cluster_id,
             namespace=us().namespace,
             address="",
+            events=events,
+            clock=clock,
+        ).reconcile,
+        domain=SearchDomains(
+            home=cluster,
+            domains=stores.domains,
+            sightings=sightings,
+            changed=changed,
+            resolver=resolver,
+            encode=encode,
+            config=settings,
+            home_id=lambda: us().cluster_id,
             events=events,
             clock=clock,
         ).reconcile,

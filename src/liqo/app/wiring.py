@@ -37,6 +37,7 @@ class Reconciles:
     offer: Reconcile
     node: Reconcile
     found: Reconcile
+    domain: Reconcile
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -51,6 +52,7 @@ class Queues:
     offer: Queue
     node: Queue
     found: Queue
+    domain: Queue
 
 
 def make_queues(clock: Clock, random: Random) -> Queues:
@@ -120,6 +122,8 @@ class Triggers:
         for key in map(Key.of, stores.advertisements.values()):
             queues.accept.add(key)
         self.found([""])
+        for key in map(Key.of, stores.domains.values()):
+            queues.domain.add(key)
         queues.offer.add(ALL)
         queues.document.add(Key(self._namespace, WELL_KNOWN_CONFIG_MAP))
         queues.trusted.add(Key(self._namespace, TRUSTED_CA_CONFIG_MAP))
@@ -151,8 +155,9 @@ class Triggers:
         if before != after:
             self._queues.offer.add(ALL)
 
-    def _domain(self, _key: Key, old: Wire | None, new: Wire | None) -> None:
+    def _domain(self, key: Key, old: Wire | None, new: Wire | None) -> None:
         if old is None or new is None or old["spec"] != new["spec"]:
+            self._queues.domain.add(key)
             self.found([""])
 
     def _request(self, _key: Key, old: Wire | None, new: Wire | None) -> None:

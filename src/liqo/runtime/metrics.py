@@ -79,6 +79,12 @@ class Metrics:
             ["resource", "allowed", "reason"],
             registry=registry,
         )
+        self.dns_queries = Counter(
+            "liqo_dns_queries",
+            "Questions to name servers, by how they ended: answered, or the reason why there was no answer.",
+            ["result"],
+            registry=registry,
+        )
         self.lan_instances = Gauge(
             "liqo_lan_instances",
             "Service instances that the LAN agent knows of, whole or not.",

@@ -163,6 +163,8 @@ def is_applied(wanted: Wire, seen: Wire, manager: str, subresource: str = "") ->
         fields = {}
     if subresource:  # the API server ignores the rest
         part = {k: v for k, v in wanted.items() if k == subresource}
+        if not fields and not part.get(subresource):
+            return True  # it wants to own nothing, and owns nothing
         return _equal_map(part, seen, fields)
     body = {k: v for k, v in wanted.items() if k not in {"apiVersion", "kind", "metadata"}}
     metadata = {k: v for k, v in wanted["metadata"].items() if k in OWNED_METADATA}

@@ -1,0 +1,415 @@
+"""What `dnsServer` names, and how one server is asked: UDP and then TCP, TLS, or HTTPS.
+
+Messages are dnspython's (RFC 1035, 6891). The exchange is ours: many questions share a socket, which is replaced
+after some, so that whoever wants to lie to us from afar has to guess a port and an id (RFC 5452 §9).
+"""
+
+import asyncio
+import copy
+import secrets
+import ssl
+import struct
+from contextlib import suppress
+from dataclasses import dataclass
+from datetime import timedelta
+from ipaddress import ip_address
+from typing import Protocol
+from urllib.parse import urlsplit
+
+import aiohttp
+import dns.exception
+import dns.flags
+import dns.message
+import dns.name
+import dns.rdatatype
+
+from liqo.api.reasons import Reason
+from liqo.discovery.announcement import show
+from liqo.errors import Invalid
+
+TRY = timedelta(seconds=1)  # for one answer over UDP
+TRIES = 2
+STREAM = timedelta(seconds=4)  # for one answer over TCP, TLS or HTTPS, the handshake included
+PAYLOAD = 1_232  # bytes (DNS Flag Day 2020): no fragments
+ANSWER_MAX = 65_535
+SOCKET_QUESTIONS = 64  # after so many a new port is taken
+SERVERS_MAX = 8
+PORT, TLS_PORT = 53, 853
+
+Message = dns.message.Message
+
+
+class Silent(Exception):  # noqa: N818  it is classed by what it says, not by being an error
+    """A server gave no answer that can be used."""
+
+    def __init__(self, reason: Reason) -> None:
+        super().__init__(reason)
+        self.reason = reason
+
+
+@dataclass(frozen=True, slots=True)
+class Address:
+    """One server of `dnsServer`.
+
+    Args:
+        scheme: dns, tls or https.
+        host: an address; of https also a name.
+        port: of it.
+        name: in its certificate; "" for the host.
+        url: of https.
+    """
+
+    scheme: str
+    host: str
+    port: int
+    name: str = ""
+    url: str = ""
+
+    @property
+    def private(self) -> bool:
+        """Whether nobody stands between us and the server, so that its word on DNSSEC (AD) counts."""
+        if self.scheme != "dns":
+            return True
+        with suppress(ValueError):
+            return ip_address(self.host).is_loopback
+        return False
+
+
+def parse_servers(text: str) -> list[Address]:
+    """Read `dnsServer`: host[:port], tls://host[:port][#name] or https://…, several apart by commas or blanks.
+
+    Raises:
+        Invalid: one is none of these, there is none, or there are more than SERVERS_MAX.
+    """
+    found = [_parse(part) for part in text.replace(",", " ").split()]
+    if not 1 <= len(found) <= SERVERS_MAX:
+        raise _invalid(text)
+    return found
+
+
+def _parse(text: str) -> Address:
+    scheme = text.split("://", 1)[0] if "://" in text else "dns"
+    try:
+        parts = urlsplit(text if "://" in text else f"dns://{text}")
+        host, port = parts.hostname or "", parts.port
+    except ValueError:
+        raise _invalid(text) from None
+    if not host or parts.username is not None or parts.query:
+        raise _invalid(text)
+    match scheme:
+        case "dns" if not parts.path and not parts.fragment:
+            return Address("dns", _literal(host, text), port or PORT)
+        case "tls" if not parts.path:
+            return Address("tls", _literal(host, text), port or TLS_PORT, name=parts.fragment)
+        case "https":
+            return Address("https", host, port or 443, url=text)
+        case _:
+            raise _invalid(text)
+
+
+def _literal(host: str, text: str) -> str:
+    """Return a host that is an address: a name would have to be looked up where nobody knows."""
+    try:
+        return str(ip_address(host))
+    except ValueError:
+        raise _invalid(text) from None
+
+
+def _invalid(text: str) -> Invalid:
+    return Invalid(
+        f"{show(text) or 'nothing'} is no name server",
+        reason=Reason.BAD_SERVER,
+        hint="8.8.8.8:53, several apart by commas, tls://9.9.9.9#dns.quad9.net, or https://HOST/dns-query",
+    )
+
+
+class Server(Protocol):
+    """One server that can be asked."""
+
+    async def exchange(self, question: Message) -> Message:
+        """Return its answer to a question.
+
+        Raises:
+            Silent: there is none that can be used.
+        """
+        ...
+
+    async def close(self) -> None:
+        """Close all connections."""
+        ...
+
+
+def connect(address: Address) -> Server:
+    """Return a connection to a server; nothing is sent before the first question."""
+    match address.scheme:
+        case "tls":
+            context = ssl.create_default_context()
+            return StreamServer(address, context)
+        case "https":
+            return HttpsServer(address)
+        case _:
+            return PlainServer(address)
+
+
+def read(wire: bytes, question: Message) -> Message | None:
+    """Return the answer to a question in a datagram; None if it is one to another question.
+
+    Raises:
+        Silent: it is an answer to this question and cannot be read.
+    """
+    if len(wire) < 12 or wire[:2] != struct.pack("!H", question.id):  # noqa: PLR2004  a header's length
+        return None
+    try:
+        answer = dns.message.from_wire(wire, ignore_trailing=True)
+    except (dns.exception.DNSException, ValueError, IndexError, struct.error, RecursionError):
+        raise Silent(Reason.BAD_ANSWER) from None
+    if not answer.flags & dns.flags.QR or answer.question != question.question:
+        return None
+    return answer
+
+
+class PlainServer:
+    """UDP, and TCP where an answer is cut off (RFC 7766)."""
+
+    def __init__(self, address: Address) -> None:
+        self._address = address
+        self._stream = StreamServer(address, None)
+        self._port: _Port | None = None
+        self._opening = asyncio.Lock()
+
+    async def exchange(self, question: Message) -> Message:
+        """Return the server's answer."""
+        reason = Reason.SERVER_AWAY
+        for _ in range(TRIES):
+            try:
+                answer = await asyncio.wait_for(self._once(question), TRY.total_seconds())
+            except Silent as silent:
+                reason = silent.reason
+                continue
+            except (OSError, TimeoutError):
+                continue
+            if answer.flags & dns.flags.TC:
+                return await self._stream.exchange(question)
+            return answer
+        raise Silent(reason)
+
+    async def _once(self, question: Message) -> Message:
+        async with self._opening:
+            port = self._port
+            if port is None or port.asked >= SOCKET_QUESTIONS or port.lost:
+                if port is not None:
+                    port.retire()
+                port = self._port = await _Port.open(self._address)
+            port.asked += 1
+        return await port.ask(question)
+
+    async def close(self) -> None:
+        """Close all connections."""
+        if self._port is not None:
+            self._port.retire()
+        await self._stream.close()
+
+
+class _Port(asyncio.DatagramProtocol):
+    """A UDP socket that is connected to the server, so that nobody else's packets come in."""
+
+    def __init__(self) -> None:
+        self.asked, self.lost = 0, False
+        self._retired = False
+        self._waiting: dict[int, tuple[Message, asyncio.Future[Message]]] = {}
+        self._transport: asyncio.DatagramTransport | None = None
+
+    @classmethod
+    async def open(cls, address: Address) -> "_Port":
+        loop = asyncio.get_running_loop()
+        _, port = await loop.create_datagram_endpoint(cls, remote_addr=(address.host, address.port))
+        return port
+
+    def connection_made(self, transport: asyncio.BaseTransport) -> None:
+        self._transport = transport  # type: ignore[assignment]
+
+    async def ask(self, question: Message) -> Message:
+        """Send a question under an id that no other one on this socket has."""
+        assert self._transport is not None
+        number = secrets.randbelow(65_536)
+        while number in self._waiting:
+            number = secrets.randbelow(65_536)
+        mine = copy.copy(question)
+        mine.id = number
+        future: asyncio.Future[Message] = asyncio.get_running_loop().create_future()
+        self._waiting[number] = (mine, future)
+        try:
+            self._transport.sendto(mine.to_wire())
+            return await future
+        finally:
+            del self._waiting[number]
+            self._end()
+
+    def datagram_received(self, data: bytes, _address: object) -> None:
+        found = self._waiting.get(int.from_bytes(data[:2])) if len(data) >= 2 else None  # noqa: PLR2004  an id
+        if found is None or found[1].done():
+            return  # somebody guesses, or an answer that nobody waits for any more
+        question, future = found
+        try:
+            answer = read(data, question)
+        except Silent as silent:
+            future.set_exception(silent)
+            return
+        if answer is not None:
+            future.set_result(answer)
+
+    def error_received(self, exc: Exception) -> None:
+        """Tell all who wait that nobody is there (ICMP)."""
+        for _, future in self._waiting.values():
+            if not future.done():
+                future.set_exception(exc)
+
+    def connection_lost(self, _exc: Exception | None) -> None:
+        self.lost = True
+        self.error_received(ConnectionError("the socket is closed"))
+
+    def retire(self) -> None:
+        """Close as soon as nobody waits for an answer."""
+        self._retired = True
+        self._end()
+
+    def _end(self) -> None:
+        if self._retired and not self._waiting and self._transport is not None:
+            self._transport.close()
+
+
+class StreamServer:
+    """TCP or TLS (RFC 7766, RFC 7858): one connection, many questions at once."""
+
+    def __init__(self, address: Address, context: ssl.SSLContext | None) -> None:
+        self._address, self._context = address, context
+        self._line: _Line | None = None
+        self._opening = asyncio.Lock()
+
+    async def exchange(self, question: Message) -> Message:
+        """Return the server's answer; a connection that ended since the last one is opened once more."""
+        try:
+            async with asyncio.timeout(STREAM.total_seconds()):
+                for _ in range(TRIES):
+                    try:
+                        return await (await self._open()).ask(question)
+                    except (OSError, asyncio.IncompleteReadError, ssl.SSLError):
+                        self._line = None
+        except TimeoutError:
+            pass
+        raise Silent(Reason.SERVER_AWAY)
+
+    async def _open(self) -> "_Line":
+        async with self._opening:
+            if self._line is None or self._line.over:
+                name = (self._address.name or self._address.host) if self._context else None
+                reader, writer = await asyncio.open_connection(
+                    self._address.host, self._address.port, ssl=self._context, server_hostname=name
+                )
+                self._line = _Line(reader, writer)
+            return self._line
+
+    async def close(self) -> None:
+        """Close the connection."""
+        if self._line is not None:
+            await self._line.close()
+
+
+class _Line:
+    """One connection, and who waits for what on it."""
+
+    def __init__(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        self._reader, self._writer = reader, writer
+        self._waiting: dict[int, tuple[Message, asyncio.Future[Message]]] = {}
+        self._next = secrets.randbelow(65_536)
+        self._task = asyncio.ensure_future(self._listen())
+
+    @property
+    def over(self) -> bool:
+        """Whether nothing more comes."""
+        return self._task.done()
+
+    async def ask(self, question: Message) -> Message:
+        """Send a question and wait for its answer."""
+        self._next = (self._next + 1) % 65_536
+        mine = copy.copy(question)
+        mine.id = self._next
+        future: asyncio.Future[Message] = asyncio.get_running_loop().create_future()
+        self._waiting[mine.id] = (mine, future)
+        wire = mine.to_wire()
+        try:
+            self._writer.write(struct.pack("!H", len(wire)) + wire)
+            await self._writer.drain()
+            return await future
+        finally:
+            self._waiting.pop(mine.id, None)
+
+    async def _listen(self) -> None:
+        try:
+            while True:
+                (length,) = struct.unpack("!H", await self._reader.readexactly(2))
+                data = await self._reader.readexactly(length)
+                found = self._waiting.get(int.from_bytes(data[:2])) if length >= 2 else None  # noqa: PLR2004
+                if found is None or found[1].done():
+                    continue
+                try:
+                    answer = read(data, found[0])
+                except Silent as silent:
+                    found[1].set_exception(silent)
+                    continue
+                if answer is not None:
+                    found[1].set_result(answer)
+        except (OSError, asyncio.IncompleteReadError):
+            pass
+        finally:
+            for _, future in self._waiting.values():
+                if not future.done():
+                    future.set_exception(ConnectionError("the name server closed the connection"))
+            self._writer.close()
+
+    async def close(self) -> None:
+        """Close it."""
+        self._task.cancel()
+        await asyncio.wait({self._task})
+        with suppress(OSError, ssl.SSLError):
+            await self._writer.wait_closed()
+
+
+class HttpsServer:
+    """HTTPS (RFC 8484)."""
+
+    def __init__(self, address: Address) -> None:
+        self._url = address.url
+        self._session: aiohttp.ClientSession | None = None
+
+    async def exchange(self, question: Message) -> Message:
+        """Return the server's answer."""
+        if self._session is None:
+            timeout = aiohttp.ClientTimeout(total=STREAM.total_seconds())
+            self._session = aiohttp.ClientSession(
+                timeout=timeout, cookie_jar=aiohttp.DummyCookieJar(), trust_env=False
+            )
+        mine = copy.copy(question)
+        mine.id = 0  # RFC 8484 §4.1
+        kind = "application/dns-message"
+        try:
+            async with self._session.post(
+                self._url,
+                data=mine.to_wire(),
+                headers={"Content-Type": kind, "Accept": kind},
+                allow_redirects=False,
+            ) as response:
+                wire = await response.content.read(ANSWER_MAX) if response.status == 200 else b""  # noqa: PLR2004
+                if not response.content.at_eof():
+                    wire += await response.content.read(ANSWER_MAX - len(wire))
+        except (aiohttp.ClientError, OSError, TimeoutError):
+            raise Silent(Reason.SERVER_AWAY) from None
+        answer = read(wire, mine)
+        if answer is None:
+            raise Silent(Reason.BAD_ANSWER)
+        return answer
+
+    async def close(self) -> None:
+        """Close all connections."""
+        if self._session is not None:
+            await self._session.close()
