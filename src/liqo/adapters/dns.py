@@ -1,5 +1,6 @@
 """Implements `discovery.dns.Resolver`: several servers in turn, aliases followed, and what an answer means."""
 
+import socket
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from datetime import timedelta
@@ -48,6 +49,16 @@ def encode_domain(text: str) -> str:
     return encoded
 
 
+def has_ipv6() -> bool:
+    """Return whether this host has a way to IPv6 addresses; nothing is sent."""
+    try:
+        with socket.socket(socket.AF_INET6, socket.SOCK_DGRAM) as probe:
+            probe.connect(("2001:db8::1", 1))
+    except OSError:
+        return False
+    return True
+
+
 Count = Callable[[str], None]
 """Told how each question ended: answered, or a reason."""
 
@@ -59,10 +70,12 @@ class NameServers:
     Args:
         addresses: of the servers, in their owner's order.
         count: told of each question.
+        ipv6: whether this host reaches IPv6 addresses; if not, nobody is asked for them (as AI_ADDRCONFIG, RFC 3493).
     """
 
     addresses: Sequence[Address]
     count: Count = lambda _result: None
+    ipv6: bool = field(default_factory=lambda: has_ipv6())  # noqa: PLW0108  it stands below
     _servers: dict[Address, Server] = field(default_factory=dict)
     _first: int = 0
 
@@ -83,6 +96,8 @@ class NameServers:
 
     async def ask(self, name: str, kind: Type) -> Answer:
         """Return what is said about a name, at the end of all aliases."""
+        if kind is Type.AAAA and not self.ipv6:
+            return Answer(ttl=NEGATIVE_MOST, proof=Reason.DNSSEC)
         answer = await self._ask(name, kind)
         self.count("answered" if answer.fault is None else str(answer.fault))
         return answer

@@ -5,7 +5,6 @@ after some, so that whoever wants to lie to us from afar has to guess a port and
 """
 
 import asyncio
-import copy
 import secrets
 import ssl
 import struct
@@ -151,14 +150,17 @@ def connect(address: Address) -> Server:
             return PlainServer(address)
 
 
+def _numbered(wire: bytes, number: int) -> bytes:
+    """Return a message with that id."""
+    return number.to_bytes(2) + wire[2:]
+
+
 def read(wire: bytes, question: Message) -> Message | None:
-    """Return the answer to a question in a datagram; None if it is one to another question.
+    """Return the answer to a question in a message that came under its id; None if it is one to another question.
 
     Raises:
-        Silent: it is an answer to this question and cannot be read.
+        Silent: it cannot be read.
     """
-    if len(wire) < 12 or wire[:2] != struct.pack("!H", question.id):  # noqa: PLR2004  a header's length
-        return None
     try:
         answer = dns.message.from_wire(wire, ignore_trailing=True)
     except (dns.exception.DNSException, ValueError, IndexError, struct.error, RecursionError):
@@ -179,10 +181,11 @@ class PlainServer:
 
     async def exchange(self, question: Message) -> Message:
         """Return the server's answer."""
-        reason = Reason.SERVER_AWAY
+        reason, wire = Reason.SERVER_AWAY, question.to_wire()
         for _ in range(TRIES):
             try:
-                answer = await asyncio.wait_for(self._once(question), TRY.total_seconds())
+                async with asyncio.timeout(TRY.total_seconds()):
+                    answer = await self._once(question, wire)
             except Silent as silent:
                 reason = silent.reason
                 continue
@@ -193,7 +196,7 @@ class PlainServer:
             return answer
         raise Silent(reason)
 
-    async def _once(self, question: Message) -> Message:
+    async def _once(self, question: Message, wire: bytes) -> Message:
         async with self._opening:
             port = self._port
             if port is None or port.asked >= SOCKET_QUESTIONS or port.lost:
@@ -201,7 +204,7 @@ class PlainServer:
                     port.retire()
                 port = self._port = await _Port.open(self._address)
             port.asked += 1
-        return await port.ask(question)
+        return await port.ask(question, wire)
 
     async def close(self) -> None:
         """Close all connections."""
@@ -228,18 +231,16 @@ class _Port(asyncio.DatagramProtocol):
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         self._transport = transport  # type: ignore[assignment]
 
-    async def ask(self, question: Message) -> Message:
+    async def ask(self, question: Message, wire: bytes) -> Message:
         """Send a question under an id that no other one on this socket has."""
         assert self._transport is not None
         number = secrets.randbelow(65_536)
         while number in self._waiting:
             number = secrets.randbelow(65_536)
-        mine = copy.copy(question)
-        mine.id = number
         future: asyncio.Future[Message] = asyncio.get_running_loop().create_future()
-        self._waiting[number] = (mine, future)
+        self._waiting[number] = (question, future)
         try:
-            self._transport.sendto(mine.to_wire())
+            self._transport.sendto(_numbered(wire, number))
             return await future
         finally:
             del self._waiting[number]
@@ -331,18 +332,16 @@ class _Line:
 
     async def ask(self, question: Message) -> Message:
         """Send a question and wait for its answer."""
-        self._next = (self._next + 1) % 65_536
-        mine = copy.copy(question)
-        mine.id = self._next
+        number = self._next = (self._next + 1) % 65_536
         future: asyncio.Future[Message] = asyncio.get_running_loop().create_future()
-        self._waiting[mine.id] = (mine, future)
-        wire = mine.to_wire()
+        self._waiting[number] = (question, future)
+        wire = _numbered(question.to_wire(), number)
         try:
             self._writer.write(struct.pack("!H", len(wire)) + wire)
             await self._writer.drain()
             return await future
         finally:
-            self._waiting.pop(mine.id, None)
+            self._waiting.pop(number, None)
 
     async def _listen(self) -> None:
         try:
@@ -389,13 +388,11 @@ class HttpsServer:
             self._session = aiohttp.ClientSession(
                 timeout=timeout, cookie_jar=aiohttp.DummyCookieJar(), trust_env=False
             )
-        mine = copy.copy(question)
-        mine.id = 0  # RFC 8484 §4.1
         kind = "application/dns-message"
         try:
             async with self._session.post(
                 self._url,
-                data=mine.to_wire(),
+                data=_numbered(question.to_wire(), 0),  # RFC 8484 §4.1
                 headers={"Content-Type": kind, "Accept": kind},
                 allow_redirects=False,
             ) as response:
@@ -404,7 +401,7 @@ class HttpsServer:
                     wire += await response.content.read(ANSWER_MAX - len(wire))
         except (aiohttp.ClientError, OSError, TimeoutError):
             raise Silent(Reason.SERVER_AWAY) from None
-        answer = read(wire, mine)
+        answer = read(wire, question)
         if answer is None:
             raise Silent(Reason.BAD_ANSWER)
         return answer

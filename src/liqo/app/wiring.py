@@ -12,7 +12,9 @@ from liqo.api.names import (
     VIRTUAL_NODE,
     WELL_KNOWN_CONFIG_MAP,
 )
+from liqo.api.reasons import ConditionType
 from liqo.app.stores import Stores
+from liqo.discovery.sighting import LAN
 from liqo.runtime.loop import Loop, Outcome
 from liqo.runtime.metrics import Metrics
 from liqo.runtime.ports import Clock, Random, Way
@@ -142,9 +144,14 @@ class Triggers:
             self._queues.node.add(Key.of(wire))
 
     def _foreign(self, key: Key, old: Wire | None, new: Wire | None) -> None:
+        ids = _ids(old, new)
+        if all(self._is_idle(i) for i in ids) and _is_untouched(old) and _is_untouched(new):
+            if not _is_our_own_word(old, new):
+                self.found(ids)
+            return  # one of a thousand that are found: nobody else has anything to do with it
         self._queues.outgoing.add(key)
         self._queues.node.add(key)
-        for cluster_id in _ids(old, new):
+        for cluster_id in ids:
             self._joins(cluster_id)
             self._queues.incoming.add(Key("", cluster_id))
             self._queues.accept.add(Key(self._namespace, cluster_id))
@@ -154,6 +161,16 @@ class Triggers:
         before, after = _incoming(old), _incoming(new)
         if before != after:
             self._queues.offer.add(ALL)
+
+    def _is_idle(self, cluster_id: str) -> bool:
+        """Return whether nothing but one ForeignCluster at most is about a cluster."""
+        stores = self._stores
+        return len(stores.foreigns.by("cluster-id", cluster_id)) < 2 and not (  # noqa: PLR2004  itself
+            stores.requests.by("cluster-id", cluster_id)
+            or stores.advertisements.by("cluster-id", cluster_id)
+            or stores.tenants.by("cluster-id", cluster_id)
+            or stores.nodes.by("cluster-id", cluster_id)
+        )
 
     def _domain(self, key: Key, old: Wire | None, new: Wire | None) -> None:
         if old is None or new is None or old["spec"] != new["spec"]:
@@ -205,6 +222,31 @@ def _is_found(wire: Wire | None) -> bool:
         return False
     sources = (wire.get("status") or {}).get("sources")
     return bool(sources) or wire["spec"].get("discoveryType") in {"LAN", "WAN"}
+
+
+def _is_untouched(wire: Wire | None) -> bool:
+    """Return whether a ForeignCluster is only found: not joined, not shared with, not denied, never was."""
+    if wire is None:
+        return True
+    spec, status = wire["spec"], wire.get("status") or {}
+    others = [c for c in status.get("conditions") or () if c["type"] != ConditionType.DISCOVERED]
+    return (
+        spec.get("discoveryType") in {"LAN", "WAN"}
+        and not spec.get("join")
+        and spec.get("incoming", "Default") == "Default"
+        and not (status.get("outgoing") or status.get("incoming") or others)
+        and not wire["metadata"].get("finalizers")
+    )
+
+
+def _is_our_own_word(old: Wire | None, new: Wire | None) -> bool:
+    """Return whether a change can only be what our own search wrote: a new one, or its status."""
+    if new is None or new["spec"].get("discoveryType") != "WAN" or "deletionTimestamp" in new["metadata"]:
+        return False
+    both = [
+        s["name"] for w in (old, new) if w is not None for s in (w.get("status") or {}).get("sources") or ()
+    ]
+    return LAN not in both and (old is None or old["spec"] == new["spec"])
 
 
 def _incoming(wire: Wire | None) -> object:
