@@ -1,0 +1,175 @@
+"""Name servers that are dead, broken or lie: the resolver says what happened and never fails."""
+
+import asyncio
+from collections.abc import AsyncIterator, Callable
+from contextlib import asynccontextmanager
+
+import dns.flags
+import dns.message
+import dns.rcode
+import pytest
+
+from dns_servers import free_port
+from liqo.adapters.dns import NameServers
+from liqo.api.reasons import Reason
+from liqo.discovery.announcement import STRING_MAX, STRINGS_MAX
+from liqo.discovery.dns import Answer, Type
+
+Say = Callable[[bytes], bytes | None]
+"""A query → what is sent back, None for silence."""
+
+NAME = "x.example"
+
+
+def answer(query: bytes, *records: str, rcode: int = 0, truncated: bool = False) -> bytes:
+    message = dns.message.make_response(dns.message.from_wire(query))
+    message.set_rcode(dns.rcode.Rcode(rcode))
+    message.answer += dns.message.from_text("id 0\nflags QR\n;ANSWER\n" + "\n".join(records) + "\n").answer
+    if truncated:
+        message.flags |= dns.flags.TC
+    return message.to_wire(max_size=65_535)
+
+
+@asynccontextmanager
+async def server(udp: Say, tcp: Say = lambda _query: None) -> AsyncIterator[NameServers]:
+    class Udp(asyncio.DatagramProtocol):
+        def connection_made(self, transport: asyncio.BaseTransport) -> None:
+            self.transport = transport
+
+        def datagram_received(self, data: bytes, address: tuple[str, int]) -> None:
+            said = udp(data)
+            if said is not None:
+                self.transport.sendto(said, address)  # type: ignore[attr-defined]
+
+    async def stream(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        try:
+            length = int.from_bytes(await reader.readexactly(2))
+            said = tcp(await reader.readexactly(length))
+            if said is not None:
+                writer.write(len(said).to_bytes(2) + said)
+                await writer.drain()
+                await reader.read()
+        except (asyncio.IncompleteReadError, ConnectionError):
+            pass
+        finally:
+            writer.close()
+
+    port = free_port()
+    loop = asyncio.get_running_loop()
+    transport, _ = await loop.create_datagram_endpoint(Udp, local_addr=("127.0.0.1", port))
+    listener = await asyncio.start_server(stream, "127.0.0.1", port)
+    resolver = NameServers.of(f"127.0.0.1:{port}")
+    try:
+        yield resolver
+    finally:
+        await resolver.close()
+        transport.close()
+        listener.close()
+        await listener.wait_closed()
+
+
+PTR = f"{NAME}. 60 IN PTR a.example."
+LOOP = bytes.fromhex("8180 0001 0001 0000 0000".replace(" ", ""))
+
+
+def compression_loop(query: bytes) -> bytes:
+    """Return an answer whose owner name points at itself (RFC 1035 §4.1.4)."""
+    question = query[12 : query.index(b"\0", 12) + 5]
+    here = 12 + len(question)
+    record = (0xC000 | here).to_bytes(2) + bytes.fromhex("000c0001000000780002") + b"\xc0\x0c"
+    return query[:2] + LOOP + question + record
+
+
+LIES: dict[str, tuple[Say, Reason]] = {
+    "silence": (lambda _query: None, Reason.SERVER_AWAY),
+    "SERVFAIL": (lambda query: answer(query, rcode=2), Reason.SERVER_FAILED),
+    "REFUSED": (lambda query: answer(query, rcode=5), Reason.SERVER_REFUSED),
+    "not implemented": (lambda query: answer(query, rcode=4), Reason.BAD_ANSWER),
+    "another id": (lambda query: bytes([query[0] ^ 255]) + answer(query, PTR)[1:], Reason.SERVER_AWAY),
+    "an answer to another question": (
+        lambda query: query[:2] + answer(dns.message.make_query("y.example", "PTR").to_wire(), PTR)[2:],
+        Reason.SERVER_AWAY,
+    ),
+    "a question": (lambda query: query, Reason.SERVER_AWAY),
+    "a name that points at itself": (compression_loop, Reason.BAD_ANSWER),
+    "half an answer": (lambda query: answer(query, PTR)[:-7], Reason.BAD_ANSWER),
+    "a header only": (lambda query: query[:2] + bytes(10), Reason.SERVER_AWAY),
+    "noise": (lambda query: query[:2] + b"\xff" * 500, Reason.BAD_ANSWER),
+    "aliases in a circle": (
+        lambda query: answer(query, f"{NAME}. 60 IN CNAME y.example.", f"y.example. 60 IN CNAME {NAME}."),
+        Reason.CNAME_LOOP,
+    ),
+    "cut off, and nothing over TCP": (lambda query: answer(query, truncated=True), Reason.SERVER_AWAY),
+}
+
+
+@pytest.mark.parametrize("lie", LIES)
+async def test_what_a_server_may_do_instead_of_answering(lie: str) -> None:
+    say, reason = LIES[lie]
+    async with server(say) as resolver:
+        said = await resolver.ask(NAME, Type.PTR)
+    assert (said.fault, list(said.records)) == (reason, [])
+
+
+async def test_aliases_without_end_come_to_an_end() -> None:
+    count = 0
+
+    def on(query: bytes) -> bytes:
+        nonlocal count
+        count += 1
+        name = dns.message.from_wire(query).question[0].name
+        return answer(query, f"{name} 60 IN CNAME n{count}.example.")
+
+    async with server(on) as resolver:
+        said = await resolver.ask(NAME, Type.A)
+    assert said.fault is Reason.CNAME_LOOP
+    assert count < 20
+
+
+async def test_a_guess_before_the_answer_is_passed_over() -> None:
+    """Somebody who does not see the question may guess; the true answer counts."""
+    port = free_port()
+    loop = asyncio.get_running_loop()
+
+    class Two(asyncio.DatagramProtocol):
+        def connection_made(self, transport: asyncio.BaseTransport) -> None:
+            self.transport = transport
+
+        def datagram_received(self, data: bytes, address: tuple[str, int]) -> None:
+            lie = answer(data, f"{NAME}. 60 IN PTR evil.example.")
+            self.transport.sendto(bytes([lie[0] ^ 1]) + lie[1:], address)  # type: ignore[attr-defined]
+            self.transport.sendto(answer(data, PTR), address)  # type: ignore[attr-defined]
+
+    transport, _ = await loop.create_datagram_endpoint(Two, local_addr=("127.0.0.1", port))
+    resolver = NameServers.of(f"127.0.0.1:{port}")
+    said = await resolver.ask(NAME, Type.PTR)
+    await resolver.close()
+    transport.close()
+    assert said.records == ["a.example"]
+
+
+async def test_64_kib_of_text_are_bounded() -> None:
+    text = " ".join(f'"{"x" * 250}{n:03}"' for n in range(240))
+
+    def long(query: bytes) -> bytes:
+        return answer(query, f"{NAME}. 60 IN TXT {text}")
+
+    async with server(lambda query: answer(query, truncated=True), long) as resolver:
+        said: Answer = await resolver.ask(NAME, Type.TXT)
+    assert said.fault is None
+    assert len(said.records) == STRINGS_MAX
+    assert all(isinstance(r, bytes) and len(r) <= STRING_MAX for r in said.records)
+
+
+async def test_a_slow_server_delays_nobody_else() -> None:
+    """Two names on one server: one is never answered, the other at once."""
+
+    def slow(query: bytes) -> bytes | None:
+        return None if b"never" in query else answer(query, PTR)
+
+    async with server(slow) as resolver:
+        never = asyncio.ensure_future(resolver.ask("never.example", Type.PTR))
+        said = await resolver.ask(NAME, Type.PTR)
+        assert not never.done()
+        assert said.records == ["a.example"]
+        assert (await never).fault is Reason.SERVER_AWAY
