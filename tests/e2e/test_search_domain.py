@@ -1,0 +1,150 @@
+"""The seed's SearchDomain on a real cluster with a real name server."""
+
+import json
+from collections.abc import Iterator
+from typing import Any
+
+import pytest
+
+from e2e_peers import Peers
+
+pytestmark = pytest.mark.lab
+
+MANIFEST = """
+apiVersion: discovery.liqo.io/v1
+kind: SearchDomain
+metadata:
+  name: mydomain.com
+spec:
+  domain: mydomain.com
+  autojoin: false
+"""
+NOBODY = "a" * 32
+UNTIL = 90.0
+
+
+def zone(domain: str, **clusters: tuple[str, str, str]) -> str:
+    """Return the seed's records for clusters by name, each with its id, address and further pairs of its TXT record."""
+    lines = []
+    for name, (cluster_id, address, more) in clusters.items():
+        instance = f"{name}._liqo._tcp.{domain}."
+        lines += [
+            f"{domain}. 1 PTR {instance}",
+            f"{instance} 1 SRV 0 0 6443 api-{name}.{domain}.",
+            f'{instance} 1 TXT "id={cluster_id}" "namespace=liqo" {more}',
+            f"api-{name}.{domain}. 1 A {address}",
+        ]
+    return "\n".join(lines) + "\n"
+
+
+@pytest.fixture
+def search(peers: Peers) -> Iterator[Peers]:
+    """Rome asks the lab's name server every second."""
+    host, port = peers.lab.name_server()
+    before = peers.get("rome", "clusterconfig", "clusterconfig")["spec"].get("discoveryConfig", {})
+    set_config(peers, dnsServer=f"{host}:{port}", searchInterval=1)
+    yield peers
+    peers.lab.kubectl("rome", "delete", "searchdomains", "--all")
+    set_config(peers, **{"dnsServer": None, "searchInterval": None, "autojoinUntrusted": None} | before)
+    peers.lab.set_records("")
+
+
+def set_config(peers: Peers, **discovery: Any) -> None:
+    patch = json.dumps({"spec": {"discoveryConfig": discovery}})
+    peers.lab.kubectl("rome", "patch", "clusterconfig", "clusterconfig", "--type", "merge", "-p", patch)
+
+
+def id_of(peers: Peers, side: str) -> str:
+    return str(peers.get(side, "configmap", "cluster-id", "-n", "liqo")["data"]["cluster-id"])
+
+
+def found(peers: Peers) -> set[str]:
+    return {f["metadata"]["name"] for f in peers.items("rome", "fc")}
+
+
+def answered(peers: Peers) -> tuple[str, str] | None:
+    conditions = peers.get("rome", "searchdomain", "mydomain.com").get("status", {}).get("conditions", [])
+    return next(((c["status"], c["reason"]) for c in conditions if c["type"] == "Answered"), None)
+
+
+def two(peers: Peers) -> str:
+    milan = peers.lab.cluster("milan").host
+    return zone(
+        "mydomain.com",
+        liqo1=(id_of(peers, "rome"), peers.lab.cluster("rome").host, ""),
+        liqo2=(id_of(peers, "milan"), milan, '"untrusted-ca=true"'),
+        liqo3=(NOBODY, "192.0.2.3", ""),
+    )
+
+
+def test_the_seed_s_search_domain(search: Peers) -> None:
+    milan = id_of(search, "milan")
+    search.lab.set_records(two(search))
+    search.lab.kubectl("rome", "apply", "-f", "-", text=MANIFEST)
+    search.until(lambda: found(search) == {milan, NOBODY}, UNTIL)  # our own id is skipped
+    assert answered(search) == ("True", "Answered")
+    assert not search.virtual_nodes("rome")
+
+    search.lab.set_records(zone("mydomain.com", liqo2=(milan, search.lab.cluster("milan").host, "")))
+    search.until(lambda: found(search) == {milan}, UNTIL)
+
+    search.lab.set_records(two(search) + zone("other.example", x=("b" * 32, "192.0.2.4", "")))
+    patch = json.dumps({"spec": {"domain": "other.example"}})
+    search.lab.kubectl("rome", "patch", "searchdomain", "mydomain.com", "--type", "merge", "-p", patch)
+    search.until(lambda: found(search) == {"b" * 32}, UNTIL)
+
+    search.lab.kubectl("rome", "delete", "searchdomain", "mydomain.com")
+    search.until(lambda: found(search) == set(), UNTIL)
+
+
+def test_a_name_server_that_does_not_answer_removes_nobody(search: Peers) -> None:
+    milan = id_of(search, "milan")
+    good = search.get("rome", "clusterconfig", "clusterconfig")["spec"]["discoveryConfig"]["dnsServer"]
+    search.lab.set_records(two(search))
+    search.lab.kubectl("rome", "apply", "-f", "-", text=MANIFEST)
+    search.until(lambda: found(search) == {milan, NOBODY}, UNTIL)
+    set_config(search, dnsServer=f"{search.lab.cluster('milan').host}:53")  # nobody listens there
+    search.until(lambda: answered(search) == ("False", "ServerAway"), UNTIL)
+    set_config(search, dnsServer="dns.example")
+    search.until(lambda: answered(search) == ("False", "BadServer"), UNTIL)
+    assert found(search) == {milan, NOBODY}
+    set_config(search, dnsServer=good)
+    search.until(lambda: answered(search) == ("True", "Answered"), UNTIL)
+    assert found(search) == {milan, NOBODY}
+
+
+def test_a_broken_instance_is_explained(search: Peers) -> None:
+    broken = (
+        'mydomain.com. 1 PTR bad._liqo._tcp.mydomain.com.\nbad._liqo._tcp.mydomain.com. 1 TXT "id=MILAN"\n'
+    )
+    search.lab.set_records(two(search) + broken)
+    search.lab.kubectl("rome", "apply", "-f", "-", text=MANIFEST)
+    search.until(lambda: search.get("rome", "searchdomain", "mydomain.com")["status"]["problems"], UNTIL)
+    status = search.get("rome", "searchdomain", "mydomain.com")["status"]
+    assert status["foundCount"] == 2
+    (problem,) = status["problems"]
+    assert problem == {
+        "instance": "bad._liqo._tcp.mydomain.com",
+        "reason": "NoSRV",
+        "message": "it has no SRV record",
+    }
+
+
+def test_what_a_domain_with_autojoin_shows_is_joined(search: Peers) -> None:
+    search.lab.set_records(
+        zone(
+            "mydomain.com",
+            milan=(id_of(search, "milan"), search.lab.cluster("milan").host, '"untrusted-ca=true"'),
+        )
+    )
+    search.lab.kubectl("rome", "apply", "-f", "-", text=MANIFEST.replace("autojoin: false", "autojoin: true"))
+    search.until(lambda: search.is_ready("rome"), UNTIL)
+    search.lab.set_records("")  # it leaves the domain, and stays joined
+    name = id_of(search, "milan")
+
+    def lost() -> bool:
+        conditions = search.get("rome", "fc", name)["status"]["conditions"]
+        return any((c["type"], c["reason"]) == ("Discovered", "Lost") for c in conditions)
+
+    search.until(lost, UNTIL)
+    assert search.is_ready("rome")
