@@ -11,6 +11,7 @@ from rich.table import Table
 
 from liqo.errors import Fault
 
+PIPED_WIDTH = 10_000
 stderr = Console(stderr=True, highlight=False, soft_wrap=True)
 
 
@@ -29,7 +30,8 @@ def print_table(columns: Sequence[str], rows: Sequence[Sequence[str]], *, empty:
         table.add_column(column, overflow="fold")
     for row in rows:
         table.add_row(*row)
-    Console(highlight=False, soft_wrap=not sys.stdout.isatty()).print(table)
+    width = None if sys.stdout.isatty() else PIPED_WIDTH  # grep and awk want a line a row
+    Console(highlight=False, width=width).print(table)
 
 
 def print_fault(fault: Fault) -> None:
