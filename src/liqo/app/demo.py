@@ -1,4 +1,4 @@
-"""The main job, to look at: two clusters of a lab, the seed's YAML, and a node that becomes Ready."""
+"""The main job, to look at: two clusters of a lab find each other, and one becomes a node of the other."""
 
 import asyncio
 from collections.abc import Callable
@@ -6,11 +6,15 @@ from datetime import timedelta
 from urllib.parse import urlsplit
 
 from liqo.adapters.clock import SystemClock
+from liqo.api.foreign_cluster import ForeignCluster
+from liqo.api.kinds import FOREIGN_CLUSTER
 from liqo.app.lab import up_with_liqo
 from liqo.app.peers import follow_join
 from liqo.app.setup import connected
+from liqo.errors import Unavailable
 from liqo.lab.lab import Lab
 from liqo.lab.spec import NAMESPACE, ClusterSpec
+from liqo.runtime.ports import Selection
 
 HOME, FOREIGN = "rome", "milan"
 NAME = "foreign-cluster"
@@ -31,6 +35,24 @@ spec:
   discoveryType: Manual
   allowUntrustedCA: true
 """
+
+DOMAIN = "mydomain.com"
+ZONE = """\
+mydomain.com.                         5  PTR  {name}._liqo._tcp.mydomain.com.
+{name}._liqo._tcp.mydomain.com.        5  SRV  0 0 6443 apiserver{number}.mydomain.com.
+{name}._liqo._tcp.mydomain.com.        5  TXT  "id={id}" "namespace={namespace}"
+apiserver{number}.mydomain.com.              5  A    {host}
+"""
+SEARCH = """\
+apiVersion: discovery.liqo.io/v1
+kind: SearchDomain
+metadata:
+  name: mydomain.com
+spec:
+  domain: mydomain.com
+  autojoin: false
+"""
+POLL = timedelta(milliseconds=100)
 
 Say = Callable[[str], None]
 
@@ -53,6 +75,13 @@ def run_demo(lab: Lab, say: Say) -> None:
     home = lab.cluster(HOME)
     cluster_id = _command(lab, FOREIGN, say, "get", "configmap", "cluster-id", "-n", NAMESPACE, "-o", _ID)
     step(f"the ClusterID of {FOREIGN} is {cluster_id}")
+    if home.has_agent:
+        asyncio.run(_find(home, cluster_id, "lan", clock))
+        step(f"{HOME} has found {FOREIGN} on the LAN, by itself")
+    _publish(lab, say)
+    asyncio.run(_find(home, cluster_id, f"dns/{DOMAIN}", clock))
+    step(f"{HOME} has found {FOREIGN} in the domain {DOMAIN}, and skipped itself")
+    say(_command(lab, HOME, say, "get", "searchdomains,foreignclusters"))
     manifest = fill(MANIFEST, cluster_id, lab.cluster(FOREIGN))
     path = lab.folder / FILE
     path.write_text(manifest)
@@ -67,6 +96,49 @@ def run_demo(lab: Lab, say: Say) -> None:
     step(f"node {node} is Ready, {took:.1f} s after kubectl apply")
     say("")
     say(_command(lab, HOME, say, "get", SHOWN, "-n", NAMESPACE))
+
+
+def _publish(lab: Lab, say: Say) -> None:
+    """Put the seed's zone into the lab's name server, and search it."""
+    host, port = lab.name_server()
+    ids = {
+        name: lab.kubectl(name, "get", "cm", "cluster-id", "-n", NAMESPACE, "-o", _ID).strip()
+        for name in lab.names()
+    }
+    places = {"liqo1": lab.cluster(HOME), "liqo2": lab.cluster(FOREIGN)}
+    zone = "".join(
+        ZONE.format(name=name, number=name[-1], id=ids[spec.name], namespace=NAMESPACE, host=spec.host)
+        for name, spec in places.items()
+    )
+    lab.set_records(zone)
+    settings = f'{{"spec":{{"discoveryConfig":{{"dnsServer":"{host}:{port}","searchInterval":2}}}}}}'
+    _command(lab, HOME, say, "patch", "clusterconfig", "clusterconfig", "--type", "merge", "-p", settings)
+    path = lab.folder / "mydomain.yaml"
+    path.write_text(SEARCH)
+    say("")
+    for line in [*zone.splitlines(), "", *SEARCH.splitlines()]:
+        say(f"    {line}")
+    say("")
+    _command(lab, HOME, say, "apply", "-f", str(path))
+
+
+async def _find(home: ClusterSpec, cluster_id: str, finder: str, clock: SystemClock) -> None:
+    """Wait until a finder sees a cluster.
+
+    Raises:
+        Unavailable: it does not in time.
+    """
+    end = clock.now() + WITHIN
+    async with connected(home.kubeconfig, None) as (cluster, _):
+        while True:
+            for wire in (await cluster.list(Selection(FOREIGN_CLUSTER))).items:
+                foreign = ForeignCluster.parse(wire)
+                seen = {s.name for s in foreign.status.sources}
+                if foreign.spec.cluster_id == cluster_id and finder in seen:
+                    return
+            if clock.now() >= end:
+                raise Unavailable(f"{finder} does not see {cluster_id}", hint="liqo lab logs rome liqo-lan")
+            await clock.sleep(POLL)
 
 
 _ID = "jsonpath={.data.cluster-id}"
