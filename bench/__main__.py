@@ -13,6 +13,7 @@ from collections import Counter
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
+from bench import dns
 from bench.measure import FOREIGN, HOME, Clusters, quantile, resident
 from liqo.app.lab import up_with_liqo
 from liqo.lab.lab import Lab
@@ -53,6 +54,7 @@ async def measure(lab: Lab, runs: int) -> list[Figure]:
         memory = resident(lab, HOME)
         unjoins.append(await clusters.unjoin())
         starts = [await clusters.start() for _ in range(3)]
+        found = await dns.measure(clusters, (10, 100, 1_000))
 
     def time(what: str, seconds: float, budget: float) -> Figure:
         return Figure(what, round(seconds, 3), "s", budget, round(seconds / unit, 1))
@@ -67,6 +69,7 @@ async def measure(lab: Lab, runs: int) -> list[Figure]:
         Figure("memory with one peer", round(memory, 1), "MiB", 100),
         *idle_figures(HOME, before[HOME], after[HOME], 12),
         *idle_figures(FOREIGN, before[FOREIGN], after[FOREIGN], 10),
+        *(Figure(*row) for row in found),
     ]
 
 
