@@ -1,6 +1,8 @@
 """Zones on real name servers: the seed's, word for word, and every way in which one can be broken."""
 
 import asyncio
+import base64
+import hashlib
 from collections.abc import AsyncIterator
 from datetime import UTC, datetime
 
@@ -10,7 +12,8 @@ from dns_servers import NameServer, Serve
 from liqo.adapters.dns import NameServers, encode_domain
 from liqo.api.reasons import Reason
 from liqo.discovery.dns import Type
-from liqo.discovery.loop_dns import Known, ask_instance, judge, list_instances
+from liqo.discovery.loop_dns import AT_ONCE, Known, ask_instance, judge, list_instances
+from liqo.discovery.zone import Said
 
 pytestmark = pytest.mark.lab
 
@@ -64,7 +67,13 @@ class Search:
 
     async def run(self, domain: str = DOMAIN) -> dict[str, Known]:
         listed = await list_instances(self.resolver, encode_domain(domain), "_liqo._tcp")
-        said = await asyncio.gather(*(ask_instance(self.resolver, i) for i in listed.instances))
+        places = asyncio.Semaphore(AT_ONCE)
+
+        async def one(instance: str) -> Said:
+            async with places:
+                return await ask_instance(self.resolver, instance)
+
+        said = await asyncio.gather(*map(one, listed.instances))
         return {s.instance.split(".", 1)[0]: judge(s, seed="home", now=NOW) for s in said}
 
 
@@ -201,3 +210,20 @@ async def test_what_is_not_there(serve: Serve, ask: type[Search]) -> None:
 async def test_a_dead_server_leaves_it_to_the_next(serve: Serve, ask: type[Search]) -> None:
     server = serve(DOMAIN, SEED)
     assert set(await ask("127.0.0.1:9", server.address).run()) == {"liqo1", "liqo2"}
+
+
+async def test_of_a_thousand_with_200_broken_all_800_are_found_and_200_explained(
+    coredns: Serve, ask: type[Search]
+) -> None:
+    ways = [records for name, (records, _) in BROKEN.items() if name != "alias in a circle"][:10]
+    lines = ["api A 192.0.2.1", "alias CNAME nowhere"]
+    for n in range(1_000):
+        lines.append(f"@ PTR c{n}")
+        own = base64.b32encode(hashlib.sha256(str(n).encode()).digest()[:20]).decode().lower()
+        good = f'x SRV 0 0 6443 api\nx TXT "id={own}" "namespace=liqo"'
+        records = good if n % 5 else ways[n // 5 % 10]
+        lines += [line.replace("x ", f"c{n} ", 1) for line in records.splitlines() if line.startswith("x ")]
+    found = await ask(coredns(DOMAIN, "\n".join(lines)).address, ipv6=False).run()
+    assert len({k.sighting.cluster_id for k in found.values() if k.sighting}) == 800
+    assert sum(k.problem is not None for k in found.values()) == 200
+    assert len({k.problem.reason for k in found.values() if k.problem}) >= 8
