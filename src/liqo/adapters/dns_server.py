@@ -379,6 +379,7 @@ class HttpsServer:
 
     def __init__(self, address: Address) -> None:
         self._url = address.url
+        self._context = ssl.create_default_context()
         self._session: aiohttp.ClientSession | None = None
 
     async def exchange(self, question: Message) -> Message:
@@ -394,11 +395,15 @@ class HttpsServer:
                 self._url,
                 data=_numbered(question.to_wire(), 0),  # RFC 8484 §4.1
                 headers={"Content-Type": kind, "Accept": kind},
+                ssl=self._context,
                 allow_redirects=False,
             ) as response:
-                wire = await response.content.read(ANSWER_MAX) if response.status == 200 else b""  # noqa: PLR2004
-                if not response.content.at_eof():
-                    wire += await response.content.read(ANSWER_MAX - len(wire))
+                wire = b""
+                while response.status == 200 and len(wire) <= ANSWER_MAX:  # noqa: PLR2004
+                    chunk = await response.content.read(ANSWER_MAX)
+                    if not chunk:
+                        break
+                    wire += chunk
         except (aiohttp.ClientError, OSError, TimeoutError):
             raise Silent(Reason.SERVER_AWAY) from None
         answer = read(wire, question)
