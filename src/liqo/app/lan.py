@@ -19,7 +19,7 @@ from liqo.adapters.clock import SystemClock, SystemRandom
 from liqo.adapters.contact import HttpContact
 from liqo.adapters.kube import HttpCluster
 from liqo.adapters.kubeconfig import Access, load_access
-from liqo.adapters.lan_prover import make_prover
+from liqo.adapters.lan_prover import LanProver
 from liqo.adapters.mdns import Mdns, Said
 from liqo.adapters.own import open_cluster
 from liqo.adapters.tls import system_context
@@ -125,6 +125,7 @@ class _Agent:
         self._browse_at = self._clock.now()
         self._home_id, self._cluster_info = "", ""
         self._rooms: LanClusters | None = None
+        self._prover: LanProver | None = None
         self._pushed_out = 0
 
     async def run(self) -> None:
@@ -159,6 +160,8 @@ class _Agent:
         finally:
             reflecting.cancel()
             await asyncio.wait({reflecting})
+            if self._prover is not None:
+                await self._prover.close()
             await self._mdns.close()
             await health.cleanup()
 
@@ -171,11 +174,12 @@ class _Agent:
             random=self._random,
             metrics=self._metrics,
         )
+        self._prover = LanProver(contact=contact, clock=self._clock, heard=self._hear_proof)
         self._rooms = LanClusters(
             home=self._cluster,
             foreigns=self._foreigns,
             table=self._table,
-            prover=make_prover(contact),
+            prover=self._prover,
             config=lambda: self._config,
             home_id=self._home_id,
             events=Silence(),
@@ -199,6 +203,9 @@ class _Agent:
     def _hear(self, records: Sequence[Record], sender: str) -> None:
         for cluster_id in self._table.hear(records, sender, self._clock.now()):
             self._queue.add(Key("", cluster_id))
+
+    def _hear_proof(self, cluster_id: str) -> None:
+        self._queue.add(Key("", cluster_id))
 
     def _drop_packet(self) -> None:
         self._metrics.lan_dropped.labels("Packets").inc()
@@ -234,11 +241,15 @@ class _Agent:
 
     async def _announce(self) -> None:
         """Keep what we announce equal to what is; withdraw it while our API server does not answer."""
+        before: Said | None = None
         while True:
             self._look.clear()
             try:
                 said = await self._said()
                 name = await self._mdns.announce(said)
+                if said != before:
+                    before = said
+                    log.info("announced" if said is not None else "withdrawn", name=name)
                 if said is not None and name != said.name:
                     log.info("another instance has our name", wanted=said.name, announced=name)
             except Fault as fault:

@@ -23,7 +23,7 @@ from liqo.runtime.plan import Action, Apply, Create, Plan
 PLACES_MAX = 256  # ForeignClusters made from the LAN; a LAN with more clusters than that has a DNS domain
 UNPROVED_MAX = 64  # of those, clusters whose document nobody could read
 UNPROVED_PER_SENDER = 4  # so one neighbour cannot fill the list with clusters that are not there
-CLAIMS_MAX = 4  # instances with one id that are asked who they are
+CLAIMS_MAX = 8  # instances with one id that are asked who they are
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -1,6 +1,7 @@
 """What LAN discovery asks of the world beyond `runtime.ports`."""
 
-from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import datetime
 from enum import StrEnum
 from typing import Protocol
 
@@ -14,13 +15,35 @@ class Proof(StrEnum):
     SILENT = "Silent"  # nobody answers, or it is an address that we do not connect to
 
 
-class Prover(Protocol):
-    """Asks an API server who it is."""
+@dataclass(frozen=True, slots=True)
+class Asked:
+    """One question: is that cluster at that URL?"""
 
-    async def ask(self, endpoint: str, namespace: str, cluster_id: str) -> Proof:
-        """Read the well-known document once, within two seconds; never fails."""
+    endpoint: str
+    namespace: str
+    cluster_id: str
+
+
+@dataclass(frozen=True, slots=True)
+class Answer:
+    """What came of a question that was asked at that instant."""
+
+    proof: Proof
+    at: datetime
+
+
+class Prover(Protocol):
+    """Asks API servers who they are, in the background: a reconcile never waits for a neighbour."""
+
+    def known(self, asked: Asked) -> Answer | None:
+        """Return the last answer, None if there is none yet."""
         ...
 
-    async def first_proved(self, endpoints: Sequence[str], namespace: str, cluster_id: str) -> str:
-        """Ask all at once; return the first that proves the id, "" if none does within two seconds."""
+    def ask(self, asked: Asked, sender: str) -> None:
+        """Have a question asked, unless it is being asked or its sender has asked too many; wake its cluster's key.
+
+        Args:
+            asked: the question.
+            sender: who made us ask, and whose share of the questions it counts for.
+        """
         ...

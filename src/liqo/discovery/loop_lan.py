@@ -1,7 +1,7 @@
 """Keeps the ForeignCluster of each cluster that the LAN shows: a key is Key("", <cluster id>)."""
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
 
 from liqo.api.cluster_config import ClusterConfigSpec
@@ -10,7 +10,7 @@ from liqo.api.meta import Key, Kind, Wire
 from liqo.api.names import LAN_AGENT
 from liqo.api.reasons import Reason
 from liqo.discovery.lan import Seen, choose, decide, is_contested, is_place_free, merge
-from liqo.discovery.lan_ports import Proof, Prover
+from liqo.discovery.lan_ports import Asked, Proof, Prover
 from liqo.discovery.lan_table import Claim, LanTable
 from liqo.discovery.sighting import LAN, Sighting
 from liqo.runtime.loop import Outcome
@@ -20,8 +20,9 @@ from liqo.runtime.store import Store
 
 GRACE = timedelta(seconds=120)  # after a start, for what an earlier life of this process wrote
 TTL_MIN = timedelta(seconds=1)  # between two questions to a cluster that is silent on the LAN
-RETRY_PROOF = timedelta(seconds=2)  # while several claim an id and none proves it
-REMEMBERED_MAX = 1_024  # answers to who is there
+RETRY_PROOF = timedelta(seconds=5)  # for who did not prove his id
+PENDING = timedelta(seconds=1)  # for questions that found no seat; an answer wakes us sooner
+ENDPOINTS_ASKED = 2  # of one instance, so that it cannot name sixteen that are silent
 
 
 @dataclass(slots=True)
@@ -62,9 +63,6 @@ class LanClusters:
     lost: Callable[[], None]
     dropped: Callable[[str], None]
     _places: dict[str, _Place] = field(default_factory=dict)
-    _proofs: dict[tuple[str, tuple[str, ...]], tuple[Proof, datetime]] = field(default_factory=dict)
-
-    _winners: dict[str, tuple[str, datetime]] = field(default_factory=dict)
 
     async def reconcile(self, key: Key) -> Outcome:
         """Bring the ForeignCluster of one cluster to what the LAN shows."""
@@ -87,21 +85,26 @@ class LanClusters:
 
     async def _shown(self, cluster_id: str, claims: Sequence[Claim]) -> Outcome:
         """The LAN shows it: see that it has a place, and that our entry says where."""
-        place = self._places.get(cluster_id)
+        place, now, pending = self._places.get(cluster_id), self.clock.now(), False
         if is_contested(claims):
-            claims = await self._sorted_by_proof(cluster_id, claims)
-        sighting, until = merge(claims), max(c.until for c in claims)
+            claims, pending = self._sorted_by_proof(claims, place, now)
+        first = claims[0]
+        sighting, until, proved = merge(claims), max(c.until for c in claims), self._has_proved(first, now)
         if place is None:
+            if pending:
+                return Outcome(wake=PENDING, outcome="waiting", reason=Reason.DUPLICATE_CLUSTER_ID)
             known = bool(self.foreigns.by("cluster-id", cluster_id))
-            proved = False
-            if not known and not self._has_room(claims[0].sender, proved=False):
-                proved = await self._prove(claims[0]) is Proof.PROVED
-                if not proved or not self._has_room(claims[0].sender, proved=True):
-                    self.dropped(Reason.TOO_MANY)
-                    return Outcome(outcome="refused", reason=Reason.TOO_MANY)
-            place = self._places[cluster_id] = _Place(sighting, until, claims[0].sender, proved or known)
+            if not known and not self._has_room(first.sender, proved=proved):
+                if not proved and None in self._ask(first, now):
+                    return Outcome(wake=PENDING, outcome="waiting", reason=Reason.TOO_MANY)
+                self.dropped(Reason.TOO_MANY)
+                return Outcome(outcome="refused", reason=Reason.TOO_MANY)
+            place = self._places[cluster_id] = _Place(sighting, until, first.sender, proved or known)
+        elif proved and not place.proved:
+            place.proved, place.sender = True, first.sender
         place.sighting, place.until = sighting, until
-        return await self._write(cluster_id, sighting, until)
+        done = await self._write(cluster_id, sighting, until)
+        return replace(done, wake=min(done.wake or PENDING, PENDING)) if pending else done
 
     async def _silent(self, cluster_id: str, now: datetime) -> Outcome:
         """Its records ran out: ask its API server before anything is removed."""
@@ -111,14 +114,14 @@ class LanClusters:
         if now < place.until:
             return Outcome(wake=place.until - now)
         sighting = place.sighting
-        for endpoint in sighting.endpoints:
-            proof = await self.prover.ask(endpoint, sighting.namespace, cluster_id)
-            if proof in {Proof.PROVED, Proof.ANSWERED}:
-                place.until = self.clock.now() + max(sighting.ttl, TTL_MIN)
-                self.lost()
-                return Outcome(wake=max(sighting.ttl, TTL_MIN), outcome="waiting", reason=Reason.LOST)
-        if self.table.claims(cluster_id, self.clock.now()):
-            return Outcome(wake=timedelta(0))  # it came back while its API server was asked
+        asked = [Asked(e, sighting.namespace, cluster_id) for e in sighting.endpoints]
+        answers = {self._answer(question, place.sender, place.until) for question in asked}
+        if answers & {Proof.PROVED, Proof.ANSWERED}:
+            place.until = now + max(sighting.ttl, TTL_MIN)
+            self.lost()
+            return Outcome(wake=max(sighting.ttl, TTL_MIN), outcome="waiting", reason=Reason.LOST)
+        if None in answers:
+            return Outcome(wake=PENDING, outcome="waiting", reason=Reason.LOST)
         return await self._gone(cluster_id)
 
     async def _gone(self, cluster_id: str) -> Outcome:
@@ -163,41 +166,49 @@ class LanClusters:
         mine = sum(p.sender == sender for p in unproved)
         return is_place_free(places=len(self._places), unproved=len(unproved), of_sender=mine, proved=proved)
 
-    async def _sorted_by_proof(self, cluster_id: str, claims: Sequence[Claim]) -> list[Claim]:
-        """Return the claims, first the one that proves the id; while that is known nobody is asked again."""
-        winner = self._winners.get(cluster_id)
-        if winner is None or winner[1] <= self.clock.now() or not any(_is_at(c, winner[0]) for c in claims):
-            asked = choose(claims)
-            endpoints = list(dict.fromkeys(e for c in asked for e in c.sighting.endpoints[:2]))
-            namespace, ttl = asked[0].sighting.namespace, max(asked[0].sighting.ttl, TTL_MIN)
-            proved = await self.prover.first_proved(endpoints, namespace, cluster_id)
-            while len(self._winners) >= REMEMBERED_MAX:
-                del self._winners[next(iter(self._winners))]
-            winner = self._winners[cluster_id] = (proved, self.clock.now() + (ttl if proved else RETRY_PROOF))
-        return sorted(claims, key=lambda c: not _is_at(c, winner[0]))
+    def _sorted_by_proof(
+        self, claims: Sequence[Claim], place: _Place | None, now: datetime
+    ) -> tuple[list[Claim], bool]:
+        """Return the claims, first those that prove the id, then where it was so far; and whether to wait for answers.
 
-    async def _prove(self, claim: Claim) -> Proof:
-        sighting = claim.sighting
-        asked = (sighting.cluster_id, sighting.endpoints)
-        known = self._proofs.get(asked)
-        if known is not None and known[1] > self.clock.now():
-            return known[0]
-        proof = Proof.SILENT
-        for endpoint in sighting.endpoints[:2]:
-            proof = await self.prover.ask(endpoint, sighting.namespace, sighting.cluster_id)
-            if proof is Proof.PROVED:
-                break
-        while len(self._proofs) >= REMEMBERED_MAX:
-            del self._proofs[next(iter(self._proofs))]
-        self._proofs[asked] = (proof, self.clock.now() + max(sighting.ttl, TTL_MIN))
-        return proof
+        While one is known to prove it nobody is asked, so that a crowd of claims costs nothing.
+        """
+        proved = [self._has_proved(c, now) for c in claims]
+        pending = False
+        if not any(proved):
+            pending = None in {answer for c in choose(claims) for answer in self._ask(c, now)}
+        here = set(place.sighting.endpoints) if place is not None else set()
+        order = sorted(
+            zip(claims, proved, strict=True),
+            key=lambda c: (not c[1], here.isdisjoint(c[0].sighting.endpoints)),
+        )
+        return [claim for claim, _ in order], pending
+
+    def _has_proved(self, claim: Claim, now: datetime) -> bool:
+        """Return whether an instance's API server is known to be the cluster's."""
+        since = now - max(claim.sighting.ttl, TTL_MIN)
+        answers = [self.prover.known(question) for question in _questions(claim)]
+        return any(a is not None and a.proof is Proof.PROVED and a.at >= since for a in answers)
+
+    def _ask(self, claim: Claim, now: datetime) -> list[Proof | None]:
+        """Return what an instance's API server answers; None: nothing yet."""
+        return [self._answer(question, claim.sender, now - RETRY_PROOF) for question in _questions(claim)]
+
+    def _answer(self, asked: Asked, sender: str, since: datetime) -> Proof | None:
+        """Return an answer of a question asked since then; have it asked if there is none."""
+        answer = self.prover.known(asked)
+        if answer is not None and answer.at >= since:
+            return answer.proof
+        self.prover.ask(asked, sender)
+        return None
 
     def _note(self, _kind: Kind, obj: Wire) -> None:
         self.foreigns.note(obj)
 
 
-def _is_at(claim: Claim, endpoint: str) -> bool:
-    return endpoint in claim.sighting.endpoints
+def _questions(claim: Claim) -> list[Asked]:
+    said = claim.sighting
+    return [Asked(e, said.namespace, said.cluster_id) for e in said.endpoints[:ENDPOINTS_ASKED]]
 
 
 def _read_source(cluster_id: str, namespace: str, entry: Source) -> Sighting:

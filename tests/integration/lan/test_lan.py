@@ -3,6 +3,7 @@
 import json
 import subprocess
 import sys
+import time
 from pathlib import Path
 from typing import Any
 
@@ -132,11 +133,15 @@ def test_an_honest_cluster_is_found_in_the_middle_of_a_flood(two: Lab, eventuall
     with subprocess.Popen(command.argv, env=command.env) as flood:
         eventually(lambda: len(seen(two, "rome")) > 1)
         two.start("milan", LIQO_LAN)
-        eventually(lambda: seen(two, "rome").get(milan, {}).get("instance") == "milan", 30)
+        eventually(lambda: '"announced"' in two.log("milan", LIQO_LAN).read_text().rpartition('"started"')[2])
+        announced = time.monotonic()
+        eventually(lambda: seen(two, "rome").get(milan, {}).get("instance") == "milan", 2)
+        took = time.monotonic() - announced
         found = seen(two, "rome")
         eventually(lambda: flood.poll() == 0, 60)
     rss, cpu = usage(two, "rome")
-    print(f"RSS {before[0]} → {rss} KiB, CPU {cpu - before[1]:.1f} s, {len(found)} ForeignClusters")  # noqa: T201
+    told = f"found within {took:.2f} s, RSS {before[0]} → {rss} KiB, CPU {cpu - before[1]:.1f} s"
+    print(f"{told}, {len(found)} ForeignClusters")  # noqa: T201
     assert rss < RSS_MAX_KIB
     assert len(found) < 64
     assert "fake" in seen(two, "rome")[milan].get("conflict", "")
