@@ -9,16 +9,14 @@ import yaml
 from liqo.adapters.kubeconfig import Access
 from liqo.api.cluster_config import ClusterConfigSpec
 from liqo.api.kinds import CONFIG_MAP
-from liqo.api.meta import Key, labels_of
+from liqo.api.meta import Key
+from liqo.app.own_address import own_server
 from liqo.errors import Absent, Forbidden
 from liqo.identity.cluster_id import ClusterID, Identity
 from liqo.identity.trust import door_beside
 from liqo.peering.ports import Ourselves
 from liqo.runtime.ports import Cluster
 from liqo.runtime.store import Store
-
-CONTROL_PLANE_LABEL = "node-role.kubernetes.io/control-plane"
-SECURE_PORT = 6443  # what kubeadm and k3s use
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -51,17 +49,7 @@ class Home:
 
     def server(self) -> str:
         """Return our API server's address for others: cluster-info's, the kubeconfig's, the control plane's."""
-        if self.cluster_info:
-            return self.cluster_info
-        if not self.access.in_cluster:
-            return self.access.server
-        for node in self.nodes.values():
-            if CONTROL_PLANE_LABEL in labels_of(node):
-                for address in node.get("status", {}).get("addresses") or ():
-                    if address["type"] == "InternalIP":
-                        host = f"[{address['address']}]" if ":" in address["address"] else address["address"]
-                        return f"https://{host}:{SECURE_PORT}"
-        return ""
+        return own_server(self.cluster_info, self.access, self.nodes)
 
 
 async def read_cluster_info(cluster: Cluster) -> str:
