@@ -27,7 +27,7 @@ print(connection.getresponse().status)
 def closed_pair(lab_factory: LabFactory) -> Iterator[Lab]:
     """Rome takes no anonymous requests, and neither does milan."""
     lab = lab_factory()
-    up_with_liqo(lab, ("rome", "milan"), anonymous=False)
+    up_with_liqo(lab, ("rome", "milan"), anonymous=False, lan=False)
     yield lab
     lab.down()
 
