@@ -106,6 +106,7 @@ class Mdns(RecordUpdateListener):
         self._info: ServiceInfo | None = None
         self._said: Said | None = None
         self._sending: set[asyncio.Future[object]] = set()
+        self._announcing: asyncio.Future[object] | None = None
 
     async def open(self) -> None:
         """Open the sockets.
@@ -157,18 +158,20 @@ class Mdns(RecordUpdateListener):
         if said == self._said:
             return self._info.get_name() if self._info else ""
         old, self._said = self._said, None
+        if self._announcing is not None:  # a late copy of what was would undo what is, or a goodbye
+            self._announcing.cancel()
         try:
             if said is None:
                 await self._withdraw()
                 return ""
             if old is not None and self._info is not None and _is_same_instance(old, said):
                 self._info = _forge_info(said, self._info.name)
-                self._keep(await self._zeroconf.zeroconf.async_update_service(self._info))
+                self._announcing = self._keep(await self._zeroconf.zeroconf.async_update_service(self._info))
             else:
                 await self._withdraw()
                 self._info = _forge_info(said, f"{said.name}.{said.service_type}")
                 registering = self._zeroconf.zeroconf.async_register_service
-                self._keep(await registering(self._info, allow_name_change=True))
+                self._announcing = self._keep(await registering(self._info, allow_name_change=True))
         except (OSError, ZeroconfError) as exc:
             raise Unavailable(f"the announcement cannot be sent: {exc}") from exc
         self._said = said
@@ -222,9 +225,12 @@ class Mdns(RecordUpdateListener):
     async def _withdraw(self) -> None:
         if self._info is not None and self._zeroconf is not None:
             info, self._info = self._info, None
-            self._keep(await self._zeroconf.zeroconf.async_unregister_service(info))
+            zeroconf = self._zeroconf.zeroconf
+            self._keep(await zeroconf.async_unregister_service(info))
+            for answers in (zeroconf.out_queue, zeroconf.out_delay_queue):
+                answers.queue.clear()  # they wait for up to a second, and would bring it back after the goodbye
 
-    def _keep(self, copies: Awaitable[object]) -> None:
+    def _keep(self, copies: Awaitable[object]) -> "asyncio.Future[object]":
         """Let the copies of an announcement go out while we go on (RFC 6762 §8.3)."""
 
         def done(future: "asyncio.Future[object]") -> None:
@@ -235,6 +241,7 @@ class Mdns(RecordUpdateListener):
         sending = asyncio.ensure_future(copies)
         self._sending.add(sending)
         sending.add_done_callback(done)
+        return sending
 
 
 def _open(chosen: list[str | int]) -> AsyncZeroconf:

@@ -8,7 +8,7 @@ import struct
 import sys
 import time
 
-from neighbour import FLUSH, GROUP, PORT, name, record
+from neighbour import FLUSH, GROUP, PORT, name, record  # type: ignore[import-not-found]  # beside this script
 
 ID = "a" * 32
 TIMES, PAUSE = 16, 0.25  # seconds; a listener who starts meanwhile hears one of them
