@@ -14,6 +14,7 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 
 from bench import dns
+from bench.lan import measure_lan
 from bench.measure import FOREIGN, HOME, Clusters, quantile, resident
 from liqo.app.lab import up_with_liqo
 from liqo.lab.lab import Lab
@@ -54,7 +55,8 @@ async def measure(lab: Lab, runs: int) -> list[Figure]:
         memory = resident(lab, HOME)
         unjoins.append(await clusters.unjoin())
         starts = [await clusters.start() for _ in range(3)]
-        found = await dns.measure(clusters, (10, 100, 1_000))
+        seen, gone = await measure_lan(lab, clusters)
+        domains = await dns.measure(clusters, (10, 100, 1_000))
 
     def time(what: str, seconds: float, budget: float) -> Figure:
         return Figure(what, round(seconds, 3), "s", budget, round(seconds / unit, 1))
@@ -66,10 +68,13 @@ async def measure(lab: Lab, runs: int) -> list[Figure]:
         time("unjoin, both live, P50", quantile(unjoins, 0.5), 5.0),
         time("unjoin, both live, P99", quantile(unjoins, 0.99), 5.0),
         time("start → first reconcile", max(starts), 2.0),
+        time("LAN: announcement → ForeignCluster, P50", quantile(seen, 0.5), 0.3),
+        time("LAN: announcement → ForeignCluster, P99", quantile(seen, 0.99), 0.3),
+        time("LAN: goodbye → source gone, P99", quantile(gone, 0.99), 2.0),
         Figure("memory with one peer", round(memory, 1), "MiB", 100),
         *idle_figures(HOME, before[HOME], after[HOME], 12),
         *idle_figures(FOREIGN, before[FOREIGN], after[FOREIGN], 10),
-        *(Figure(*row) for row in found),
+        *(Figure(*row) for row in domains),
     ]
 
 
