@@ -21,7 +21,17 @@ from liqo.api.kinds import CONFIG_MAP, FEDERATION_REQUEST
 from liqo.api.meta import Wire
 from liqo.api.names import DOOR_PORT, WELL_KNOWN_CONFIG_MAP, WELL_KNOWN_KEY
 from liqo.api.reasons import Reason
-from liqo.errors import Absent, Fault, Forbidden, NotTrusted, Unauthorized, Unavailable, Unreachable
+from liqo.errors import (
+    Absent,
+    Fault,
+    Forbidden,
+    Invalid,
+    Malformed,
+    NotTrusted,
+    Unauthorized,
+    Unavailable,
+    Unreachable,
+)
 from liqo.identity.document import Document, parse_document
 from liqo.identity.trust import door_beside
 from liqo.peering.ports import Met
@@ -169,6 +179,23 @@ class HttpContact:
         text = (wire.get("data") or {}).get(WELL_KNOWN_KEY, "")
         document = parse_document(text, now, expected=place.expected)
         return _Read(document, _date(headers.get("Date", ""), now), entry)
+
+    async def confirm(self, met: Met) -> None:
+        """Verify that whoever shows a document holds a certificate of the CA in it: anybody can copy the document.
+
+        Raises:
+            NotTrusted: he does not.
+            Unreachable: nobody answers.
+        """
+        if not met.ca_pem:
+            return  # the certificate was verified before the document was read
+        cluster = self._open(met.server, pinned_context(met.ca_pem), PINNED_NAME)
+        try:
+            await cluster.fetch_raw("/version")
+        except (Unauthorized, Forbidden, Absent, Invalid, Malformed):
+            pass  # any answer will do
+        finally:
+            await cluster.close()
 
     async def ask(self, met: Met, namespace: str, request: Wire) -> Sequence[str]:
         """POST a FederationRequest as a stranger; return the warnings."""

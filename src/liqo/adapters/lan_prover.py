@@ -15,7 +15,7 @@ from datetime import datetime, timedelta
 from liqo.adapters.contact import HttpContact
 from liqo.api.reasons import Reason
 from liqo.discovery.lan_ports import Answer, Asked, Proof
-from liqo.errors import Fault, Unreachable
+from liqo.errors import Fault, NotTrusted, Unreachable
 from liqo.runtime.ports import Clock
 
 WITHIN_SECONDS = 2.0
@@ -97,9 +97,13 @@ class LanProver:
         """Read the document once; any answer that is not another cluster's is one."""
         try:
             async with asyncio.timeout(WITHIN_SECONDS):
-                await self.contact.meet(
+                met = await self.contact.meet(
                     [asked.endpoint], asked.namespace, expected=asked.cluster_id, allow_untrusted=True
                 )
+                try:
+                    await self.contact.confirm(met)
+                except NotTrusted:
+                    return Proof.OTHER  # he shows the honest cluster's document, and is not it
         except (TimeoutError, Unreachable):
             return Proof.SILENT
         except Fault as fault:

@@ -22,10 +22,15 @@ class SlowContact:
     """Answers as told, and is silent to all others until it is cancelled."""
 
     says: dict[str, Fault | None] = field(default_factory=dict)
+    copied: set[str] = field(default_factory=set)  # servers that show a document of somebody else
     open: list[str] = field(default_factory=list)
     most: int = 0
 
-    async def meet(self, servers: Sequence[str], *_: object, **__: object) -> None:
+    async def confirm(self, server: str) -> None:
+        if server in self.copied:
+            raise NotTrusted("signed by another CA", reason=Reason.CA_NOT_TRUSTED)
+
+    async def meet(self, servers: Sequence[str], *_: object, **__: object) -> str:
         (server,) = servers
         self.open.append(server)
         self.most = max(self.most, len(self.open))
@@ -35,6 +40,7 @@ class SlowContact:
             fault = self.says[server]
             if fault is not None:
                 raise fault
+            return server
         finally:
             self.open.remove(server)
 
@@ -63,6 +69,16 @@ async def bench() -> AsyncIterator[Bench]:
     yield made
     await made.prover.close()
     assert made.contact.open == []
+
+
+async def test_who_shows_a_copied_document_is_somebody_else(bench: Bench) -> None:
+    bench.contact.says["https://10.0.0.1"] = None
+    bench.contact.copied.add("https://10.0.0.1")
+    bench.prover.ask(asked("https://10.0.0.1"), "sender")
+    await settle()
+    answer = bench.prover.known(asked("https://10.0.0.1"))
+    assert answer is not None
+    assert answer.proof is Proof.OTHER
 
 
 @pytest.mark.parametrize(
