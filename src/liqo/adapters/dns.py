@@ -181,10 +181,15 @@ def _read(message: Message, name: str, kind: Type, proof: Reason) -> tuple[Answe
         if at in seen:
             return Answer(fault=Reason.CNAME_LOOP, ttl=NEGATIVE, proof=proof), ""
         seen.add(at)
-    if steps and rcode == dns.rcode.NOERROR and not message.authority:
+    if steps and rcode == dns.rcode.NOERROR and not _has_soa(message):
         return Answer(ttl=timedelta(seconds=ttl or 0), proof=proof), at.to_text(omit_final_dot=True)
     fault = Reason.NO_SUCH_DOMAIN if rcode == dns.rcode.NXDOMAIN else None
     return Answer(fault=fault, ttl=_negative_ttl(message), proof=proof), ""
+
+
+def _has_soa(message: Message) -> bool:
+    """Return whether a message says that there is nothing (RFC 2308 §2.2), not only who knows."""
+    return any(found.rdtype == dns.rdatatype.SOA for found in message.authority)
 
 
 def _least(first: int | None, second: int) -> int:

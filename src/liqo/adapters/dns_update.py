@@ -18,6 +18,7 @@ from liqo.discovery.records import TTL, Entry
 from liqo.errors import Fault, Invalid, Refused, Unreachable
 
 TIMEOUT = timedelta(seconds=5)
+ALGORITHMS = ("hmac-sha256", "hmac-sha224", "hmac-sha384", "hmac-sha512", "hmac-sha1")
 _KEY = re.compile(r'key\s+"?(?P<name>[^"\s{]+)"?\s*\{(?P<body>[^}]*)\}', re.DOTALL)
 _FIELD = re.compile(r'(algorithm|secret)\s+"?([^";\s]+)"?\s*;')
 
@@ -37,7 +38,10 @@ def read_key(path: Path) -> tuple[str, str, str]:
         raise Invalid(
             f"{path} is no TSIG key file", hint="tsig-keygen liqo-key > liqo.key, and allow it in the zone"
         )
-    return match["name"], fields.get("algorithm", "hmac-sha256"), fields["secret"]
+    algorithm = fields.get("algorithm", ALGORITHMS[0]).lower()
+    if algorithm not in ALGORITHMS:
+        raise Invalid(f"{path} names an algorithm that we do not know", hint=", ".join(ALGORITHMS))
+    return match["name"], algorithm, fields["secret"]
 
 
 async def publish(

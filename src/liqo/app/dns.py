@@ -1,7 +1,6 @@
 """What the commands about DNS do: look, print, check and publish."""
 
 import asyncio
-import socket
 from dataclasses import dataclass
 from pathlib import Path
 from urllib.parse import urlsplit
@@ -18,7 +17,7 @@ from liqo.app.home import read_cluster_info
 from liqo.app.own_address import own_server
 from liqo.discovery.announcement import Announcement
 from liqo.discovery.dns import Answer, Service, Type
-from liqo.discovery.loop_dns import Known, ask_instance, judge, list_instances
+from liqo.discovery.loop_dns import Known, ask_instance, judge, list_instances, unanswered
 from liqo.discovery.records import Entry, forge_entries
 from liqo.errors import Absent, Invalid
 from liqo.runtime.ports import Cluster, Selection
@@ -73,7 +72,10 @@ async def look(domain: str, server: str, service: str = SERVICE) -> Shown:
         async def one(instance: str) -> tuple[str, Known]:
             async with places:
                 said = await ask_instance(resolver, instance)
-            return instance, judge(said, seed="", now=SystemClock().now())
+            now = SystemClock().now()
+            if said.silent is not None:
+                return instance, unanswered(instance, said.silent, None, now)
+            return instance, judge(said, seed="", now=now)
 
         found = dict(await asyncio.gather(*map(one, listed.instances)))
         proofs = {a.proof for a in listed.answers}
@@ -114,16 +116,7 @@ async def own_entries(
         domain=encode_domain(domain),
         service=config.service,
         server=server,
-        addresses=await _addresses(host),
     )
-
-
-async def _addresses(host: str) -> list[str]:
-    try:
-        found = await asyncio.get_running_loop().getaddrinfo(host, None, type=socket.SOCK_STREAM)
-    except OSError:
-        return []
-    return sorted({str(f[4][0]) for f in found})
 
 
 async def entries_there(wanted: list[Entry], server: str) -> tuple[list[Entry], list[Reason]]:

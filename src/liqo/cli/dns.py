@@ -91,13 +91,14 @@ def publish(
 
     Example: liqo dns publish mydomain.com --server 192.0.2.53 --key-file liqo.key
     """
+    from liqo.adapters.dns import encode_domain  # noqa: PLC0415  the CLI starts fast
     from liqo.adapters.dns_update import publish as write  # noqa: PLC0415  the CLI starts fast
     from liqo.adapters.dns_update import read_key  # noqa: PLC0415
 
     async def run() -> list["Entry"]:
         key = read_key(key_file)
         wanted = await _own(domain, name, kubeconfig, context, namespace)
-        await write(domain.rstrip("."), server, key, wanted, remove=remove)
+        await write(encode_domain(domain), server, key, wanted, remove=remove)
         return wanted
 
     for entry in asyncio.run(run()):

@@ -136,6 +136,9 @@ class SearchDomains:
     events: Events
     clock: Clock
     known: dict[str, dict[str, Known]] = field(default_factory=dict)  # by SearchDomain and instance
+    asked: dict[str, tuple[str, str, str]] = field(
+        default_factory=dict
+    )  # domain, service, servers, by SearchDomain
 
     async def reconcile(self, key: Key) -> Outcome:
         """Search one domain."""
@@ -143,6 +146,7 @@ class SearchDomains:
         finder = dns_finder(key.name)
         if wire is None or "deletionTimestamp" in wire["metadata"]:
             self.known.pop(key.name, None)
+            self.asked.pop(key.name, None)
             self.changed(self.sightings.forget(finder))
             return Outcome()
         config = self.config().discovery_config
@@ -168,21 +172,39 @@ class SearchDomains:
         """Ask for every instance whose time is over; each is told of as soon as it is known."""
         name, now = search.metadata.name, self.clock.now()
         before, finder = self.known.get(name, {}), dns_finder(search.metadata.name)
+        config = self.config().discovery_config
+        asked = (search.spec.domain, config.service, config.dns_server)
+        stale = self.asked.get(name) != asked  # others say something else, and prove something else
+        self.asked[name] = asked
         places = asyncio.Semaphore(AT_ONCE)
+
+        done: dict[str, Known] = {}
+        left, taken = list(reversed(listed.instances)), set[str]()
+
+        def tell() -> None:
+            """Tell of all that are known, in the order of their names: of two with one id the first counts."""
+            while left and left[-1] in done:
+                seen = done[left.pop()].sighting
+                if seen is None or seen.cluster_id == self.home_id() or seen.cluster_id in taken:
+                    continue
+                taken.add(seen.cluster_id)
+                if self.sightings.add(finder, seen):
+                    self.changed({seen.cluster_id})
 
         async def ask(instance: str) -> Known:
             old = before.get(instance)
-            if old is not None and now < old.until:
+            if old is not None and now < old.until and not stale:
+                done[instance] = old
+                tell()
                 return old
             async with places:
                 said = await ask_instance(resolver, instance)
             if said.silent is not None:
-                fresh = _unanswered(instance, said.silent, old, now)
+                fresh = unanswered(instance, said.silent, old, now)
             else:
                 fresh = judge(said, seed=self.home_id(), now=now)
-            seen = fresh.sighting
-            if seen is not None and seen.cluster_id != self.home_id() and self.sightings.add(finder, seen):
-                self.changed({seen.cluster_id})
+            done[instance] = fresh
+            tell()
             return fresh
 
         answers = await asyncio.gather(*(ask(instance) for instance in listed.instances))
@@ -244,7 +266,7 @@ class SearchDomains:
         self.domains.note(obj)
 
 
-def _unanswered(instance: str, reason: Reason, old: Known | None, now: datetime) -> Known:
+def unanswered(instance: str, reason: Reason, old: Known | None, now: datetime) -> Known:
     """Return what is known of an instance about which there was no answer: what was, and a problem."""
     problem = Problem(instance=show(instance), reason=reason, message=reason.sentence)
     return Known(sighting=old.sighting if old else None, problem=problem, until=now + TTL_LEAST)

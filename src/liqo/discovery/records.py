@@ -24,9 +24,7 @@ class Entry:
         return f"{self.owner}.  {TTL}  IN  {self.kind}  {self.data}"
 
 
-def forge_entries(
-    said: Announcement, *, name: str, domain: str, service: str, server: str, addresses: Sequence[str]
-) -> list[Entry]:
+def forge_entries(said: Announcement, *, name: str, domain: str, service: str, server: str) -> list[Entry]:
     """Return the records of one cluster.
 
     Args:
@@ -34,8 +32,7 @@ def forge_entries(
         name: of the cluster: a DNS label.
         domain: in which it is published.
         service: `_liqo._tcp`.
-        server: the URL of its API server.
-        addresses: of the host in that URL; where the host is an address itself, it gets a name in the domain.
+        server: the URL of its API server; where its host is an address, that gets a name in the domain.
     """
     parts = urlsplit(server)
     host, port = parts.hostname or "", parts.port or HTTPS_PORT
@@ -49,9 +46,8 @@ def forge_entries(
         Entry(instance, "SRV", f"0 0 {port} {target}."),
         Entry(instance, "TXT", pairs),
     ]
-    if literal or target.endswith(f".{domain}"):
-        known = [host] if literal else addresses
-        found += [Entry(target, "AAAA" if ":" in a else "A", a) for a in known]
+    if literal:  # a host that has a name already has its own address records, which are not ours to write
+        found.append(Entry(target, "AAAA" if ":" in host else "A", host))
     return found
 
 

@@ -1,5 +1,6 @@
 """What the records of one instance in a domain add up to: a sighting, or what is wrong with it; pure."""
 
+import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import timedelta
@@ -16,6 +17,8 @@ TTL_MOST = timedelta(minutes=5)
 PORT_MAX = 65_535
 TARGETS_MAX = 16
 NAME_MAX = 255
+# A DNS name may hold any byte; what goes into a URL is a host name (RFC 1123 §2.1), with _ as some have it.
+_HOST = re.compile(r"[a-z0-9_]([a-z0-9_-]{0,61}[a-z0-9_])?(\.[a-z0-9_]([a-z0-9_-]{0,61}[a-z0-9_])?)*")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -110,7 +113,10 @@ def _servers(said: Said, seed: str) -> list[Service]:
         raise Malformed(
             'its SRV record has the target ".": the service is not there', reason=Reason.NO_SERVICE
         )
-    usable = [s for s in services if s.target and 1 <= s.port <= PORT_MAX]
+    named = [s for s in services if s.target and _HOST.fullmatch(s.target)]
+    if not named:
+        raise Malformed("its SRV record's target is no host name", reason=Reason.BAD_SRV)
+    usable = [s for s in named if 1 <= s.port <= PORT_MAX]
     if not usable:
         raise Malformed("its SRV record has port 0", reason=Reason.BAD_SRV)
     return order(usable, f"{seed}/{said.instance}")[:TARGETS_MAX]

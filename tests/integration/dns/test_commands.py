@@ -61,9 +61,7 @@ def test_what_cannot_be_searched() -> None:
 
 def entries(name: str = "rome", server: str = "https://192.0.2.1:6443") -> list:  # type: ignore[type-arg]
     said = Announcement(cluster_id=ID, namespace="liqo", untrusted_ca=True)
-    return forge_entries(
-        said, name=name, domain=DOMAIN, service="_liqo._tcp", server=server, addresses=["192.0.2.1"]
-    )
+    return forge_entries(said, name=name, domain=DOMAIN, service="_liqo._tcp", server=server)
 
 
 async def test_what_is_printed_is_found_when_it_stands_in_a_zone(coredns: Serve) -> None:
