@@ -12,7 +12,8 @@ from datetime import UTC, datetime
 import dns.message
 
 from liqo.adapters.dns import _read, encode_domain
-from liqo.adapters.dns_server import Silent, parse_servers, read
+from liqo.adapters.dns_address import parse_servers
+from liqo.adapters.dns_server import Silent, read
 from liqo.api.reasons import Reason
 from liqo.discovery.announcement import parse_announcement, show
 from liqo.discovery.dns import Type

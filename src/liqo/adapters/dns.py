@@ -15,7 +15,8 @@ import dns.rdatatype
 import dns.rrset
 import idna
 
-from liqo.adapters.dns_server import PAYLOAD, Address, Message, Server, Silent, connect, parse_servers
+from liqo.adapters.dns_address import Address, parse_servers
+from liqo.adapters.dns_server import PAYLOAD, Message, Server, Silent, connect
 from liqo.api.reasons import Reason
 from liqo.discovery.announcement import STRING_MAX, STRINGS_MAX, show
 from liqo.discovery.dns import Answer, Record, Service, Type

@@ -1,4 +1,4 @@
-"""What `dnsServer` names, and how one server is asked: UDP and then TCP, TLS, or HTTPS.
+"""How one name server is asked: UDP and then TCP, TLS, or HTTPS.
 
 Messages are dnspython's (RFC 1035, 6891). The exchange is ours: many questions share a socket, which is replaced
 after some, so that whoever wants to lie to us from afar has to guess a port and an id (RFC 5452 §9).
@@ -9,11 +9,8 @@ import secrets
 import ssl
 import struct
 from contextlib import suppress
-from dataclasses import dataclass
 from datetime import timedelta
-from ipaddress import ip_address
 from typing import Protocol
-from urllib.parse import urlsplit
 
 import aiohttp
 import dns.exception
@@ -22,9 +19,8 @@ import dns.message
 import dns.name
 import dns.rdatatype
 
+from liqo.adapters.dns_address import Address
 from liqo.api.reasons import Reason
-from liqo.discovery.announcement import show
-from liqo.errors import Invalid
 
 TRY = timedelta(seconds=1)  # for one answer over UDP
 TRIES = 2
@@ -32,8 +28,6 @@ STREAM = timedelta(seconds=4)  # for one answer over TCP, TLS or HTTPS, the hand
 PAYLOAD = 1_232  # bytes (DNS Flag Day 2020): no fragments
 ANSWER_MAX = 65_535
 SOCKET_QUESTIONS = 64  # after so many a new port is taken
-SERVERS_MAX = 8
-PORT, TLS_PORT = 53, 853
 
 Message = dns.message.Message
 
@@ -44,82 +38,6 @@ class Silent(Exception):  # noqa: N818  it is classed by what it says, not by be
     def __init__(self, reason: Reason) -> None:
         super().__init__(reason)
         self.reason = reason
-
-
-@dataclass(frozen=True, slots=True)
-class Address:
-    """One server of `dnsServer`.
-
-    Args:
-        scheme: dns, tls or https.
-        host: an address; of https also a name.
-        port: of it.
-        name: in its certificate; "" for the host.
-        url: of https.
-    """
-
-    scheme: str
-    host: str
-    port: int
-    name: str = ""
-    url: str = ""
-
-    @property
-    def private(self) -> bool:
-        """Whether nobody stands between us and the server, so that its word on DNSSEC (AD) counts."""
-        if self.scheme != "dns":
-            return True
-        with suppress(ValueError):
-            return ip_address(self.host).is_loopback
-        return False
-
-
-def parse_servers(text: str) -> list[Address]:
-    """Read `dnsServer`: host[:port], tls://host[:port][#name] or https://…, several apart by commas or blanks.
-
-    Raises:
-        Invalid: one is none of these, there is none, or there are more than SERVERS_MAX.
-    """
-    found = [_parse(part) for part in text.replace(",", " ").split()]
-    if not 1 <= len(found) <= SERVERS_MAX:
-        raise _invalid(text)
-    return found
-
-
-def _parse(text: str) -> Address:
-    scheme = text.split("://", 1)[0] if "://" in text else "dns"
-    try:
-        parts = urlsplit(text if "://" in text else f"dns://{text}")
-        host, port = parts.hostname or "", parts.port
-    except ValueError:
-        raise _invalid(text) from None
-    if not host or parts.username is not None or parts.query:
-        raise _invalid(text)
-    match scheme:
-        case "dns" if not parts.path and not parts.fragment:
-            return Address("dns", _literal(host, text), port or PORT)
-        case "tls" if not parts.path:
-            return Address("tls", _literal(host, text), port or TLS_PORT, name=parts.fragment)
-        case "https":
-            return Address("https", host, port or 443, url=text)
-        case _:
-            raise _invalid(text)
-
-
-def _literal(host: str, text: str) -> str:
-    """Return a host that is an address: a name would have to be looked up where nobody knows."""
-    try:
-        return str(ip_address(host))
-    except ValueError:
-        raise _invalid(text) from None
-
-
-def _invalid(text: str) -> Invalid:
-    return Invalid(
-        f"{show(text) or 'nothing'} is no name server",
-        reason=Reason.BAD_SERVER,
-        hint="8.8.8.8:53, several apart by commas, tls://9.9.9.9#dns.quad9.net, or https://HOST/dns-query",
-    )
 
 
 class Server(Protocol):

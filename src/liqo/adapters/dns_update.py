@@ -13,7 +13,7 @@ import dns.tsig
 import dns.tsigkeyring
 import dns.update
 
-from liqo.adapters.dns_server import parse_servers
+from liqo.adapters.dns_address import parse_servers
 from liqo.discovery.records import TTL, Entry
 from liqo.errors import Fault, Invalid, Refused, Unreachable
 

@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from dns_servers import Serve
-from liqo.adapters.dns_server import parse_servers
+from liqo.adapters.dns_address import parse_servers
 from liqo.adapters.dns_update import publish, read_key
 from liqo.app.dns import entries_there, look
 from liqo.discovery.announcement import Announcement

@@ -9,7 +9,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from liqo.adapters.dns import encode_domain
-from liqo.adapters.dns_server import Address, Silent, parse_servers, read
+from liqo.adapters.dns_address import Address, parse_servers
+from liqo.adapters.dns_server import Silent, read
 from liqo.api.reasons import Reason
 from liqo.discovery.announcement import Announcement, forge_announcement, parse_announcement, show
 from liqo.discovery.dns import Service, order
