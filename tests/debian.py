@@ -11,7 +11,7 @@ HINT = "hint: the tests need Debian's packages: apt-get update"
 
 
 def unpack(*packages: str) -> Path:
-    """Return a folder with the files of these packages, downloaded once; skip where there is no apt.
+    """Return a folder with the files of these packages, downloaded once; skip where there is no apt-get.
 
     The libraries that they need beside the machine's own have to be among them.
     """
@@ -30,7 +30,7 @@ def unpack(*packages: str) -> Path:
             for package in packages:
                 _download(package, folder)
         except FileNotFoundError:
-            pytest.skip("there is no apt-get on this machine")
+            pytest.skip(f"not shown here: {packages[0]} comes from Debian, and there is no apt-get")
         for archive in folder.glob("*.deb"):
             subprocess.run(["dpkg-deb", "-x", archive, folder], check=True)
             archive.unlink()

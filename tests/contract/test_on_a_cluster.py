@@ -72,7 +72,7 @@ async def test_events_about_any_object_are_taken_and_counted(cluster: Cluster, n
     async def counts(namespace: str, expected: list[int]) -> None:
         while True:
             page = await cluster.list(Selection(EVENT, namespace))
-            found = [e["count"] for e in page.items if e["involvedObject"]["name"] == name]
+            found = [e["count"] for e in page.items if e["involvedObject"].get("name") == name]
             if found == expected:
                 return
             await SystemClock().sleep(timedelta(milliseconds=20))

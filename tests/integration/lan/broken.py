@@ -1,4 +1,4 @@
-"""A neighbour who makes mistakes: sends each broken announcement a few times, and ends by itself.
+"""A neighbour who makes mistakes: answers whoever asks with one announcement for each, and ends when nobody does.
 
 python broken.py ADDRESS
 """
@@ -6,12 +6,13 @@ python broken.py ADDRESS
 import socket
 import struct
 import sys
-import time
+from contextlib import suppress
 
 from neighbour import FLUSH, GROUP, PORT, name, record  # type: ignore[import-not-found]  # beside this script
 
 ID = "a" * 32
-TIMES, PAUSE = 16, 0.25  # seconds; a listener who starts meanwhile hears one of them
+ALONE_SECONDS = 60.0
+RESPONSE = 0x80  # of the flags' first byte: not a question (RFC 1035 §4.1.1)
 
 
 def announcement(
@@ -49,11 +50,19 @@ def main(own: str) -> None:
         out.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
         out.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEPORT, 1)
         out.setsockopt(socket.IPPROTO_IP, socket.IP_MULTICAST_TTL, 255)
-        out.bind((own, PORT))
-        for _ in range(TIMES):
-            for packet in packets:
-                out.sendto(packet, (GROUP, PORT))
-            time.sleep(PAUSE)
+        out.setsockopt(
+            socket.IPPROTO_IP, socket.IP_ADD_MEMBERSHIP, socket.inet_aton(GROUP) + socket.inet_aton(own)
+        )
+        out.setsockopt(socket.IPPROTO_IP, socket.IP_MULTICAST_IF, socket.inet_aton(own))
+        out.bind(("", PORT))
+        out.settimeout(ALONE_SECONDS)
+        print("ready", flush=True)  # noqa: T201  the test waits for it
+        with suppress(TimeoutError):
+            while True:
+                question, (asker, _) = out.recvfrom(9_000)
+                if asker != own and len(question) > 2 and not question[2] & RESPONSE:
+                    for packet in packets:
+                        out.sendto(packet, (GROUP, PORT))
 
 
 if __name__ == "__main__":

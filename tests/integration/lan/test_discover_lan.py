@@ -31,10 +31,12 @@ PROBLEMS = {
 
 @pytest.fixture
 def hosts(lab: LabFactory) -> Iterator[Lab]:
-    """Rome, and milan who makes mistakes for four seconds from now."""
+    """Rome, and milan who makes mistakes."""
     made = lab("rome", "milan", nodes=0)
-    command = made.command("milan", (sys.executable, str(BROKEN), "10.77.0.12"))
-    with subprocess.Popen(command.argv, env=command.env) as neighbour:
+    command = made.command("milan", (sys.executable, str(BROKEN), made.cluster("milan").host))
+    with subprocess.Popen(command.argv, env=command.env, stdout=subprocess.PIPE, text=True) as neighbour:
+        assert neighbour.stdout
+        assert neighbour.stdout.readline() == "ready\n"
         yield made
         neighbour.terminate()
 
@@ -49,7 +51,6 @@ def test_each_mistake_stands_beside_its_instance(hosts: Lab) -> None:
 
 def test_the_table_tells_the_same(hosts: Lab) -> None:
     table = hosts.exec("rome", LIQO).stdout
-    print(table)  # noqa: T201
     assert all(name in table for name in PROBLEMS)
     assert "NoClusterID" in table
     assert "\x1b[2J" not in table
