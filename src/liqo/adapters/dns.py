@@ -163,10 +163,16 @@ def _proof(message: Message, server: Address) -> Reason:
 
 
 def _read(message: Message, name: str, kind: Type, proof: Reason) -> tuple[Answer, str]:
-    """Return what a message says, and the name at which to go on if it ends in an alias."""
+    """Return what a message says, and the name at which to go on if it ends in an alias.
+
+    One that is cut off even over TCP (more than 64 KiB) says some of what there is, and that nobody knows the rest.
+    """
     rcode = message.rcode()
     if rcode not in {dns.rcode.NOERROR, dns.rcode.NXDOMAIN}:
         return Answer(fault=_RCODES.get(rcode, Reason.BAD_ANSWER), proof=proof), ""
+    if message.flags & dns.flags.TC:
+        some = _find(message, dns.name.from_text(name), kind.value)
+        return Answer(records=_records(some) if some else (), fault=Reason.BAD_ANSWER, proof=proof), ""
     at, ttl, steps = dns.name.from_text(name), None, 0
     seen = {at}
     while steps < ALIASES_MAX:

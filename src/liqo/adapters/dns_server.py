@@ -83,13 +83,14 @@ def read(wire: bytes, question: Message) -> Message | None:
         answer = dns.message.from_wire(wire, ignore_trailing=True)
     except (dns.exception.DNSException, ValueError, IndexError, struct.error, RecursionError):
         raise Silent(Reason.BAD_ANSWER) from None
-    if not answer.flags & dns.flags.QR or answer.question != question.question:
+    if not answer.flags & dns.flags.QR:
         return None
-    return answer
+    cut_short = answer.flags & dns.flags.TC and not answer.question
+    return answer if cut_short or answer.question == question.question else None
 
 
 class PlainServer:
-    """UDP, and TCP where an answer is cut off (RFC 7766)."""
+    """UDP, and TCP where an answer is cut off (RFC 7766), be it so that it cannot be read."""
 
     def __init__(self, address: Address) -> None:
         self._address = address
@@ -99,20 +100,34 @@ class PlainServer:
 
     async def exchange(self, question: Message) -> Message:
         """Return the server's answer."""
-        reason, wire = Reason.SERVER_AWAY, question.to_wire()
+        wire = question.to_wire()
         for _ in range(TRIES):
             try:
                 async with asyncio.timeout(TRY.total_seconds()):
                     answer = await self._once(question, wire)
-            except Silent as silent:
-                reason = silent.reason
-                continue
+            except Silent as unread:
+                return await self._whole(question, unread)
             except (OSError, TimeoutError):
                 continue
-            if answer.flags & dns.flags.TC:
-                return await self._stream.exchange(question)
-            return answer
-        raise Silent(reason)
+            return await self._whole(question) if answer.flags & dns.flags.TC else answer
+        raise Silent(Reason.SERVER_AWAY)
+
+    async def _whole(self, question: Message, unread: Silent | None = None) -> Message:
+        """Return over TCP what a datagram did not hold; of that nothing is used (RFC 2181 §9).
+
+        Args:
+            question: to ask again.
+            unread: what is wrong with the datagram, which says more than that nobody is there on TCP.
+
+        Raises:
+            Silent: nor is there an answer over TCP.
+        """
+        try:
+            return await self._stream.exchange(question)
+        except Silent:
+            if unread is None:
+                raise
+            raise unread from None
 
     async def _once(self, question: Message, wire: bytes) -> Message:
         async with self._opening:

@@ -111,6 +111,32 @@ async def test_what_a_server_may_do_instead_of_answering(lie: str) -> None:
     assert (said.fault, list(said.records)) == (reason, [])
 
 
+HEAD_ONLY = bytes.fromhex("8380") + bytes(8)
+CUT: dict[str, Say] = {
+    "with the sign of it": lambda query: answer(query, truncated=True),
+    "with the sign of it, in the middle of a record": lambda query: answer(query, PTR, truncated=True)[:-7],
+    "without a sign, in the middle of a record": lambda query: answer(query, PTR)[:-7],
+    "with the sign of it, and no question": lambda query: query[:2] + HEAD_ONLY,
+    "in the middle of its head": lambda query: answer(query, PTR)[:7],
+    "in the middle of the question": lambda query: answer(query, PTR)[:15],
+}
+
+
+@pytest.mark.parametrize("how", CUT)
+async def test_a_datagram_that_is_cut_off_is_asked_for_over_tcp(how: str) -> None:
+    async with server(CUT[how], lambda query: answer(query, PTR)) as resolver:
+        said = await resolver.ask(NAME, Type.PTR)
+    assert (said.records, said.fault) == (["a.example"], None)
+
+
+async def test_of_an_answer_that_is_cut_off_over_tcp_too_nobody_knows_the_rest() -> None:
+    async with server(
+        CUT["with the sign of it"], lambda query: answer(query, PTR, truncated=True)
+    ) as resolver:
+        said = await resolver.ask(NAME, Type.PTR)
+    assert (said.records, said.fault, said.silent) == (["a.example"], Reason.BAD_ANSWER, True)
+
+
 async def test_aliases_without_end_come_to_an_end() -> None:
     count = 0
 
