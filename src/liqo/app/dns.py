@@ -17,7 +17,8 @@ from liqo.app.home import read_cluster_info
 from liqo.app.own_address import own_server
 from liqo.discovery.announcement import Announcement
 from liqo.discovery.dns import Answer, Service, Type
-from liqo.discovery.loop_dns import Known, ask_instance, judge, list_instances, unanswered
+from liqo.discovery.domain import Known, judge, unanswered
+from liqo.discovery.loop_dns import ask_instance, list_instances
 from liqo.discovery.records import Entry, forge_entries
 from liqo.errors import Absent, Invalid
 from liqo.runtime.ports import Cluster, Selection

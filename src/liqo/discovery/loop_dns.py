@@ -5,22 +5,22 @@ time is over, or when it was not there before. Whoever does not answer removes n
 """
 
 import asyncio
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
-from datetime import datetime, timedelta
+from datetime import timedelta
 
 from liqo.api.cluster_config import ClusterConfigSpec
 from liqo.api.conditions import carry, condition, is_news, status_body
 from liqo.api.kinds import SEARCH_DOMAIN
 from liqo.api.meta import Condition, Key, Wire
 from liqo.api.reasons import ConditionType, Reason
-from liqo.api.search_domain import FOUND_MAX, PROBLEMS_MAX, SearchDomain
-from liqo.discovery.announcement import show
-from liqo.discovery.dns import Answer, Resolver, Type
-from liqo.discovery.sighting import Sighting, dns_finder
+from liqo.api.search_domain import FOUND_MAX, SearchDomain
+from liqo.discovery.dns import Resolver, Type
+from liqo.discovery.domain import Known, Listed, conditions, judge, status_fields, sum_up, unanswered
+from liqo.discovery.sighting import dns_finder
 from liqo.discovery.sightings import Sightings
-from liqo.discovery.zone import TTL_LEAST, Said, assemble, targets
-from liqo.errors import Invalid, Malformed
+from liqo.discovery.zone import Said, targets
+from liqo.errors import Invalid
 from liqo.runtime.loop import Outcome
 from liqo.runtime.plan import Action, Apply, Event, Plan, act
 from liqo.runtime.ports import Clock, Cluster, Events
@@ -29,52 +29,6 @@ from liqo.runtime.store import Store
 MANAGER = "liqo-dns"
 AT_ONCE = 64  # instances that are asked for at a time
 OWNED = (ConditionType.ANSWERED, ConditionType.AUTHENTICATED)
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Problem:
-    """What is wrong with one instance, for whoever wrote the zone."""
-
-    instance: str
-    reason: str
-    message: str
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Known:
-    """What was last said about an instance, and until when that holds."""
-
-    sighting: Sighting | None
-    problem: Problem | None
-    until: datetime
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Listed:
-    """The instances of a domain.
-
-    Args:
-        instances: in the order of their names.
-        answers: to the two questions for them.
-        surplus: how many there are beyond what is taken.
-    """
-
-    instances: Sequence[str]
-    answers: Sequence[Answer]
-    surplus: int = 0
-
-    @property
-    def whole(self) -> bool:
-        """Whether both questions were answered, so that nobody is missing."""
-        return not any(a.silent for a in self.answers)
-
-    @property
-    def fault(self) -> Reason | None:
-        """Why nothing is listed; None where something is, or where there is nothing."""
-        if self.instances:
-            return None
-        silent = [a.fault for a in self.answers if a.silent]
-        return silent[0] if silent else self.answers[0].fault
 
 
 async def list_instances(resolver: Resolver, domain: str, service: str) -> Listed:
@@ -95,17 +49,6 @@ async def ask_instance(resolver: Resolver, instance: str) -> Said:
     )
     addresses = {name: found[2 * i : 2 * i + 2] for i, name in enumerate(names)}
     return Said(instance=instance, services=services, texts=texts, addresses=addresses)
-
-
-def judge(said: Said, *, seed: str, now: datetime) -> Known:
-    """Return what an instance stands for."""
-    authenticated = all(a.proof is not Reason.PLAIN_DNS for a in said.answers())
-    try:
-        sighting = assemble(said, seed=seed, authenticated=authenticated)
-    except Malformed as fault:
-        problem = Problem(instance=show(said.instance), reason=fault.reason, message=fault.message)
-        return Known(sighting=None, problem=problem, until=now + TTL_LEAST)
-    return Known(sighting=sighting, problem=None, until=now + said.ttl)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -163,9 +106,9 @@ class SearchDomains:
             said = condition(ConditionType.ANSWERED, False, listed.fault or Reason.SERVER_AWAY, "")
             return Outcome(wake=wake, writes=await self._tell(search, wire, {}, [said]), outcome="waiting")
         found = await self._ask_all(search, resolver, listed)
-        sightings, problems = self._sum_up(listed, found)
+        sightings, problems = sum_up(listed, found, self.home_id())
         self.changed(self.sightings.replace(finder, sightings))
-        writes = await self._tell(search, wire, _fields(sightings, problems), _conditions(listed, found))
+        writes = await self._tell(search, wire, status_fields(sightings, problems), conditions(listed, found))
         return Outcome(wake=wake, writes=writes)
 
     async def _ask_all(self, search: SearchDomain, resolver: Resolver, listed: Listed) -> dict[str, Known]:
@@ -214,27 +157,6 @@ class SearchDomains:
         self.known[name] = found
         return found
 
-    def _sum_up(
-        self, listed: Listed, found: Mapping[str, Known]
-    ) -> tuple[dict[str, Sighting], list[Problem]]:
-        """Return the clusters of a domain by id, and what is wrong in it."""
-        sightings: dict[str, Sighting] = {}
-        problems: list[Problem] = []
-        for instance, known in sorted(found.items()):
-            if known.problem is not None:
-                problems.append(known.problem)
-            seen = known.sighting
-            if seen is None or seen.cluster_id == self.home_id():
-                continue
-            first = sightings.setdefault(seen.cluster_id, seen)
-            if first is not seen:
-                message = f"it has the same id as {show(first.instance)}, which counts"
-                problems.append(Problem(instance=show(instance), reason=Reason.ID_CONFLICT, message=message))
-        if listed.surplus:
-            message = f"{listed.surplus} more instances are not looked at; {FOUND_MAX} are"
-            problems.append(Problem(instance="", reason=Reason.TOO_MANY, message=message))
-        return sightings, problems
-
     async def _tell(
         self, search: SearchDomain, wire: Wire, fields: Wire, changes: Sequence[Condition]
     ) -> int:
@@ -246,13 +168,13 @@ class SearchDomains:
             "problems": [p.wire() for p in old.problems],
             "problemCount": old.problem_count,
         }
-        conditions = carry(old.conditions, OWNED, changes, self.clock.now())
+        carried = carry(old.conditions, OWNED, changes, self.clock.now())
         body = status_body(
             SEARCH_DOMAIN.api_version,
             SEARCH_DOMAIN.kind,
             search.metadata.name,
             search.metadata.uid,
-            {**(fields or kept), "conditions": conditions},
+            {**(fields or kept), "conditions": carried},
         )
         actions: list[Action] = [Apply(kind=SEARCH_DOMAIN, obj=body, seen=wire, subresource="status")]
         actions += [
@@ -264,40 +186,6 @@ class SearchDomains:
 
     def _note(self, _kind: object, obj: Wire) -> None:
         self.domains.note(obj)
-
-
-def unanswered(instance: str, reason: Reason, old: Known | None, now: datetime) -> Known:
-    """Return what is known of an instance about which there was no answer: what was, and a problem."""
-    problem = Problem(instance=show(instance), reason=reason, message=reason.sentence)
-    return Known(sighting=old.sighting if old else None, problem=problem, until=now + TTL_LEAST)
-
-
-def _fields(sightings: Mapping[str, Sighting], problems: Sequence[Problem]) -> Wire:
-    return {
-        "found": sorted(sightings),
-        "foundCount": len(sightings),
-        "problems": [
-            {"instance": p.instance, "reason": str(p.reason), "message": p.message[:1024]}
-            for p in problems[:PROBLEMS_MAX]
-        ],
-        "problemCount": len(problems),
-    }
-
-
-def _conditions(listed: Listed, found: Mapping[str, Known]) -> list[Condition]:
-    """Return what is true of a domain whose servers have answered."""
-    if listed.instances:
-        answered = condition(ConditionType.ANSWERED, True, Reason.ANSWERED)
-    elif listed.answers[0].fault is Reason.NO_SUCH_DOMAIN:
-        answered = condition(ConditionType.ANSWERED, False, Reason.NO_SUCH_DOMAIN)
-    else:
-        answered = condition(ConditionType.ANSWERED, True, Reason.NO_INSTANCES)
-    proofs = {a.proof for a in listed.answers if a.fault is None}
-    seen = [k.sighting for k in found.values() if k.sighting is not None]
-    if Reason.PLAIN_DNS in proofs or not proofs or not all(s.authenticated for s in seen):
-        return [answered, condition(ConditionType.AUTHENTICATED, False, Reason.PLAIN_DNS)]
-    proof = Reason.DNSSEC if proofs == {Reason.DNSSEC} else Reason.ENCRYPTED
-    return [answered, condition(ConditionType.AUTHENTICATED, True, proof)]
 
 
 def _event(about: Wire, new: Condition) -> Event:

@@ -12,7 +12,8 @@ from dns_servers import NameServer, Serve
 from liqo.adapters.dns import NameServers, encode_domain
 from liqo.api.reasons import Reason
 from liqo.discovery.dns import Type
-from liqo.discovery.loop_dns import AT_ONCE, Known, ask_instance, judge, list_instances
+from liqo.discovery.domain import Known, judge
+from liqo.discovery.loop_dns import AT_ONCE, ask_instance, list_instances
 from liqo.discovery.zone import Said
 
 pytestmark = pytest.mark.lab

@@ -1,0 +1,135 @@
+"""What a whole domain adds up to: its clusters, and what is wrong in it; pure."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from datetime import datetime
+
+from liqo.api.conditions import condition
+from liqo.api.meta import Condition, Wire
+from liqo.api.reasons import ConditionType, Reason
+from liqo.api.search_domain import FOUND_MAX, PROBLEMS_MAX
+from liqo.discovery.announcement import show
+from liqo.discovery.dns import Answer
+from liqo.discovery.sighting import Sighting
+from liqo.discovery.zone import TTL_LEAST, Said, assemble
+from liqo.errors import Malformed
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Problem:
+    """What is wrong with one instance, for whoever wrote the zone."""
+
+    instance: str
+    reason: str
+    message: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Known:
+    """What was last said about an instance, and until when that holds."""
+
+    sighting: Sighting | None
+    problem: Problem | None
+    until: datetime
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Listed:
+    """The instances of a domain.
+
+    Args:
+        instances: in the order of their names.
+        answers: to the two questions for them.
+        surplus: how many there are beyond what is taken.
+    """
+
+    instances: Sequence[str]
+    answers: Sequence[Answer]
+    surplus: int = 0
+
+    @property
+    def whole(self) -> bool:
+        """Whether both questions were answered, so that nobody is missing."""
+        return not any(a.silent for a in self.answers)
+
+    @property
+    def fault(self) -> Reason | None:
+        """Why nothing is listed; None where something is, or where there is nothing."""
+        if self.instances:
+            return None
+        silent = [a.fault for a in self.answers if a.silent]
+        return silent[0] if silent else self.answers[0].fault
+
+
+def judge(said: Said, *, seed: str, now: datetime) -> Known:
+    """Return what an instance stands for."""
+    authenticated = all(a.proof is not Reason.PLAIN_DNS for a in said.answers())
+    try:
+        sighting = assemble(said, seed=seed, authenticated=authenticated)
+    except Malformed as fault:
+        problem = Problem(instance=show(said.instance), reason=fault.reason, message=fault.message)
+        return Known(sighting=None, problem=problem, until=now + TTL_LEAST)
+    return Known(sighting=sighting, problem=None, until=now + said.ttl)
+
+
+def unanswered(instance: str, reason: Reason, old: Known | None, now: datetime) -> Known:
+    """Return what is known of an instance about which there was no answer: what was, and a problem."""
+    problem = Problem(instance=show(instance), reason=reason, message=reason.sentence)
+    return Known(sighting=old.sighting if old else None, problem=problem, until=now + TTL_LEAST)
+
+
+def sum_up(
+    listed: Listed, found: Mapping[str, Known], home_id: str
+) -> tuple[dict[str, Sighting], list[Problem]]:
+    """Return the clusters of a domain by id, and what is wrong in it.
+
+    Args:
+        listed: what the domain lists.
+        found: what is known of each instance.
+        home_id: our own ClusterID, which is skipped; "" if there is none.
+    """
+    sightings: dict[str, Sighting] = {}
+    problems: list[Problem] = []
+    for instance, known in sorted(found.items()):
+        if known.problem is not None:
+            problems.append(known.problem)
+        seen = known.sighting
+        if seen is None or seen.cluster_id == home_id:
+            continue
+        first = sightings.setdefault(seen.cluster_id, seen)
+        if first is not seen:
+            message = f"it has the same id as {show(first.instance)}, which counts"
+            problems.append(Problem(instance=show(instance), reason=Reason.ID_CONFLICT, message=message))
+    if listed.surplus:
+        message = f"{listed.surplus} more instances are not looked at; {FOUND_MAX} are"
+        problems.append(Problem(instance="", reason=Reason.TOO_MANY, message=message))
+    return sightings, problems
+
+
+def status_fields(sightings: Mapping[str, Sighting], problems: Sequence[Problem]) -> Wire:
+    """Return what a SearchDomain's status says of them."""
+    return {
+        "found": sorted(sightings),
+        "foundCount": len(sightings),
+        "problems": [
+            {"instance": p.instance, "reason": str(p.reason), "message": p.message[:1024]}
+            for p in problems[:PROBLEMS_MAX]
+        ],
+        "problemCount": len(problems),
+    }
+
+
+def conditions(listed: Listed, found: Mapping[str, Known]) -> list[Condition]:
+    """Return what is true of a domain whose servers have answered."""
+    if listed.instances:
+        answered = condition(ConditionType.ANSWERED, True, Reason.ANSWERED)
+    elif listed.answers[0].fault is Reason.NO_SUCH_DOMAIN:
+        answered = condition(ConditionType.ANSWERED, False, Reason.NO_SUCH_DOMAIN)
+    else:
+        answered = condition(ConditionType.ANSWERED, True, Reason.NO_INSTANCES)
+    proofs = {a.proof for a in listed.answers if a.fault is None}
+    seen = [k.sighting for k in found.values() if k.sighting is not None]
+    if Reason.PLAIN_DNS in proofs or not proofs or not all(s.authenticated for s in seen):
+        return [answered, condition(ConditionType.AUTHENTICATED, False, Reason.PLAIN_DNS)]
+    proof = Reason.DNSSEC if proofs == {Reason.DNSSEC} else Reason.ENCRYPTED
+    return [answered, condition(ConditionType.AUTHENTICATED, True, proof)]
