@@ -79,7 +79,7 @@ async def look(domain: str, server: str, service: str = SERVICE) -> Shown:
             return instance, judge(said, seed="", now=now)
 
         found = dict(await asyncio.gather(*map(one, listed.instances)))
-        proofs = {a.proof for a in listed.answers}
+        proofs = {a.proof for a in listed.answers.values()}
     finally:
         await resolver.close()
     proof = Reason.PLAIN_DNS if Reason.PLAIN_DNS in proofs else min(proofs)

@@ -1,6 +1,6 @@
 """What a whole domain adds up to: its clusters, and what is wrong in it; pure."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 
@@ -9,7 +9,7 @@ from liqo.api.meta import Condition, Wire
 from liqo.api.reasons import ConditionType, Reason
 from liqo.api.search_domain import FOUND_MAX, PROBLEMS_MAX
 from liqo.discovery.announcement import show
-from liqo.discovery.dns import Answer
+from liqo.discovery.dns import SILENT, Answer
 from liqo.discovery.sighting import Sighting
 from liqo.discovery.zone import TTL_LEAST, Said, assemble
 from liqo.errors import Malformed
@@ -39,26 +39,50 @@ class Listed:
 
     Args:
         instances: in the order of their names.
-        answers: to the two questions for them.
-        surplus: how many there are beyond what is taken.
+        answers: by the name at which was asked for them, the domain itself first.
+        lists: what stands at each of these names, as far as it is known.
+        surplus: how many instances there are beyond what is taken.
     """
 
     instances: Sequence[str]
-    answers: Sequence[Answer]
+    answers: Mapping[str, Answer]
+    lists: Mapping[str, Collection[str]]
     surplus: int = 0
 
     @property
-    def whole(self) -> bool:
-        """Whether both questions were answered, so that nobody is missing."""
-        return not any(a.silent for a in self.answers)
+    def lost(self) -> dict[str, Reason]:
+        """The names of which nobody knows what stands there now, and why."""
+        return {name: a.fault for name, a in self.answers.items() if a.fault in _LOST}
 
     @property
     def fault(self) -> Reason | None:
-        """Why nothing is listed; None where something is, or where there is nothing."""
-        if self.instances:
+        """Why no server lists anything now; None where one does, or where there is nothing."""
+        if any(a.records for a in self.answers.values()):
             return None
-        silent = [a.fault for a in self.answers if a.silent]
-        return silent[0] if silent else self.answers[0].fault
+        return next(iter([*self.lost.values(), *(a.fault for a in self.answers.values())]))
+
+
+_LOST = SILENT | {Reason.CNAME_LOOP}  # a mistake in the zone is nobody's leaving it
+
+
+def list_up(answers: Mapping[str, Answer], before: Mapping[str, Collection[str]]) -> Listed:
+    """Return what a domain lists.
+
+    Where nobody knows what stands at a name now, what stood there before does. So an instance goes as soon as
+    all names at which it was listed are answered without it, be another name silent for ever, and a domain that is
+    no longer asked keeps nobody.
+
+    Args:
+        answers: to PTR, by name.
+        before: what stood at each name when it was last asked.
+    """
+    lists: dict[str, Collection[str]] = {}
+    for name, answer in answers.items():
+        now = {r for r in answer.records if isinstance(r, str) and r}
+        lists[name] = now.union(before.get(name, ())) if answer.fault in _LOST else now
+    names = sorted(set().union(*lists.values()))
+    surplus = max(len(names) - FOUND_MAX, 0)
+    return Listed(instances=names[:FOUND_MAX], answers=answers, lists=lists, surplus=surplus)
 
 
 def judge(said: Said, *, seed: str, now: datetime) -> Known:
@@ -89,7 +113,10 @@ def sum_up(
         home_id: our own ClusterID, which is skipped; "" if there is none.
     """
     sightings: dict[str, Sighting] = {}
-    problems: list[Problem] = []
+    problems = [
+        Problem(instance=show(name), reason=why, message=f"whoever was listed here stays: {why.sentence}")
+        for name, why in listed.lost.items()
+    ]
     for instance, known in sorted(found.items()):
         if known.problem is not None:
             problems.append(known.problem)
@@ -121,13 +148,13 @@ def status_fields(sightings: Mapping[str, Sighting], problems: Sequence[Problem]
 
 def conditions(listed: Listed, found: Mapping[str, Known]) -> list[Condition]:
     """Return what is true of a domain whose servers have answered."""
-    if listed.instances:
-        answered = condition(ConditionType.ANSWERED, True, Reason.ANSWERED)
-    elif listed.answers[0].fault is Reason.NO_SUCH_DOMAIN:
-        answered = condition(ConditionType.ANSWERED, False, Reason.NO_SUCH_DOMAIN)
+    if listed.fault is not None:
+        answered = condition(ConditionType.ANSWERED, False, listed.fault)
     else:
-        answered = condition(ConditionType.ANSWERED, True, Reason.NO_INSTANCES)
-    proofs = {a.proof for a in listed.answers if a.fault is None}
+        answered = condition(
+            ConditionType.ANSWERED, True, Reason.ANSWERED if listed.instances else Reason.NO_INSTANCES
+        )
+    proofs = {a.proof for a in listed.answers.values() if a.fault is None}
     seen = [k.sighting for k in found.values() if k.sighting is not None]
     if Reason.PLAIN_DNS in proofs or not proofs or not all(s.authenticated for s in seen):
         return [answered, condition(ConditionType.AUTHENTICATED, False, Reason.PLAIN_DNS)]

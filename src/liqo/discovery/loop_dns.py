@@ -5,19 +5,29 @@ time is over, or when it was not there before. Whoever does not answer removes n
 """
 
 import asyncio
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import timedelta
+from types import MappingProxyType
 
 from liqo.api.cluster_config import ClusterConfigSpec
 from liqo.api.conditions import carry, condition, is_news, status_body
 from liqo.api.kinds import SEARCH_DOMAIN
 from liqo.api.meta import Condition, Key, Wire
 from liqo.api.reasons import ConditionType, Reason
-from liqo.api.search_domain import FOUND_MAX, SearchDomain
+from liqo.api.search_domain import SearchDomain
 from liqo.discovery.dns import Resolver, Type
-from liqo.discovery.domain import Known, Listed, conditions, judge, status_fields, sum_up, unanswered
-from liqo.discovery.sighting import dns_finder
+from liqo.discovery.domain import (
+    Known,
+    Listed,
+    conditions,
+    judge,
+    list_up,
+    status_fields,
+    sum_up,
+    unanswered,
+)
+from liqo.discovery.sighting import Sighting, dns_finder
 from liqo.discovery.sightings import Sightings
 from liqo.discovery.zone import Said, targets
 from liqo.errors import Invalid
@@ -31,13 +41,23 @@ AT_ONCE = 64  # instances that are asked for at a time
 OWNED = (ConditionType.ANSWERED, ConditionType.AUTHENTICATED)
 
 
-async def list_instances(resolver: Resolver, domain: str, service: str) -> Listed:
-    """Return the instances that a domain lists: at itself, as the seed has it, and by RFC 6763 §4."""
-    answers = await asyncio.gather(
-        resolver.ask(domain, Type.PTR), resolver.ask(f"{service}.{domain}", Type.PTR)
-    )
-    names = sorted({r for a in answers for r in a.records if isinstance(r, str) and r})
-    return Listed(instances=names[:FOUND_MAX], answers=answers, surplus=max(len(names) - FOUND_MAX, 0))
+async def list_instances(
+    resolver: Resolver,
+    domain: str,
+    service: str,
+    before: Mapping[str, Collection[str]] = MappingProxyType({}),
+) -> Listed:
+    """Return the instances that a domain lists: at itself, as the seed has it, and by RFC 6763 §4.
+
+    Args:
+        resolver: is asked.
+        domain: in ASCII.
+        service: `_liqo._tcp`.
+        before: what stood at each of these names when it was last asked.
+    """
+    names = (domain, f"{service}.{domain}")
+    answers = await asyncio.gather(*(resolver.ask(name, Type.PTR) for name in names))
+    return list_up(dict(zip(names, answers, strict=True)), before)
 
 
 async def ask_instance(resolver: Resolver, instance: str) -> Said:
@@ -49,6 +69,21 @@ async def ask_instance(resolver: Resolver, instance: str) -> Said:
     )
     addresses = {name: found[2 * i : 2 * i + 2] for i, name in enumerate(names)}
     return Said(instance=instance, services=services, texts=texts, addresses=addresses)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Searched:
+    """What the last search of a domain came to.
+
+    Args:
+        asked: domain, service and servers; others say something else, and prove something else.
+        lists: what stood at each name that lists instances.
+        known: by instance.
+    """
+
+    asked: tuple[str, str, str] = ("", "", "")
+    lists: Mapping[str, Collection[str]] = field(default_factory=dict)
+    known: Mapping[str, Known] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -78,18 +113,14 @@ class SearchDomains:
     home_id: Callable[[], str]
     events: Events
     clock: Clock
-    known: dict[str, dict[str, Known]] = field(default_factory=dict)  # by SearchDomain and instance
-    asked: dict[str, tuple[str, str, str]] = field(
-        default_factory=dict
-    )  # domain, service, servers, by SearchDomain
+    searched: dict[str, Searched] = field(default_factory=dict)  # by SearchDomain
 
     async def reconcile(self, key: Key) -> Outcome:
         """Search one domain."""
         wire = self.domains.get(key)
         finder = dns_finder(key.name)
         if wire is None or "deletionTimestamp" in wire["metadata"]:
-            self.known.pop(key.name, None)
-            self.asked.pop(key.name, None)
+            self.searched.pop(key.name, None)
             self.changed(self.sightings.forget(finder))
             return Outcome()
         config = self.config().discovery_config
@@ -101,44 +132,30 @@ class SearchDomains:
         except Invalid as fault:
             said = condition(ConditionType.ANSWERED, False, fault.reason, str(fault))
             return Outcome(wake=wake, writes=await self._tell(search, wire, {}, [said]), outcome="refused")
-        listed = await list_instances(resolver, domain, config.service)
-        if listed.fault in {a.fault for a in listed.answers if a.silent}:
-            said = condition(ConditionType.ANSWERED, False, listed.fault or Reason.SERVER_AWAY, "")
+        before = self.searched.get(key.name, Searched())
+        listed = await list_instances(resolver, domain, config.service, before.lists)
+        if len(listed.lost) == len(listed.answers):
+            said = condition(ConditionType.ANSWERED, False, listed.fault or Reason.BAD_ANSWER)
             return Outcome(wake=wake, writes=await self._tell(search, wire, {}, [said]), outcome="waiting")
-        found = await self._ask_all(search, resolver, listed)
+        asked = (domain, config.service, config.dns_server)
+        anew = before.asked != asked
+        found = await self._ask_all(finder, resolver, listed, before.known, anew=anew)
+        self.searched[key.name] = Searched(asked=asked, lists=listed.lists, known=found)
         sightings, problems = sum_up(listed, found, self.home_id())
-        self.changed(self.sightings.replace(finder, sightings))
+        self.changed(self.sightings.replace(finder, sightings, whole=not listed.lost))
         writes = await self._tell(search, wire, status_fields(sightings, problems), conditions(listed, found))
-        return Outcome(wake=wake, writes=writes)
+        return Outcome(wake=wake, writes=writes, outcome="waiting" if listed.lost else "done")
 
-    async def _ask_all(self, search: SearchDomain, resolver: Resolver, listed: Listed) -> dict[str, Known]:
-        """Ask for every instance whose time is over; each is told of as soon as it is known."""
-        name, now = search.metadata.name, self.clock.now()
-        before, finder = self.known.get(name, {}), dns_finder(search.metadata.name)
-        config = self.config().discovery_config
-        asked = (search.spec.domain, config.service, config.dns_server)
-        stale = self.asked.get(name) != asked  # others say something else, and prove something else
-        self.asked[name] = asked
+    async def _ask_all(
+        self, finder: str, resolver: Resolver, listed: Listed, before: Mapping[str, Known], *, anew: bool
+    ) -> dict[str, Known]:
+        """Ask for every instance whose time is over, or for all anew; each is told of as soon as it is known."""
+        now = self.clock.now()
         places = asyncio.Semaphore(AT_ONCE)
-
-        done: dict[str, Known] = {}
-        left, taken = list(reversed(listed.instances)), set[str]()
-
-        def tell() -> None:
-            """Tell of all that are known, in the order of their names: of two with one id the first counts."""
-            while left and left[-1] in done:
-                seen = done[left.pop()].sighting
-                if seen is None or seen.cluster_id == self.home_id() or seen.cluster_id in taken:
-                    continue
-                taken.add(seen.cluster_id)
-                if self.sightings.add(finder, seen):
-                    self.changed({seen.cluster_id})
 
         async def ask(instance: str) -> Known:
             old = before.get(instance)
-            if old is not None and now < old.until and not stale:
-                done[instance] = old
-                tell()
+            if old is not None and now < old.until and not anew:
                 return old
             async with places:
                 said = await ask_instance(resolver, instance)
@@ -146,16 +163,20 @@ class SearchDomains:
                 fresh = unanswered(instance, said.silent, old, now)
             else:
                 fresh = judge(said, seed=self.home_id(), now=now)
-            done[instance] = fresh
-            tell()
+            if fresh.sighting is not None:
+                self._tell_of(finder, fresh.sighting)
             return fresh
 
         answers = await asyncio.gather(*(ask(instance) for instance in listed.instances))
-        found = dict(zip(listed.instances, answers, strict=True))
-        if not listed.whole:  # an instance that is not listed now may be in the answer that did not come
-            found = {**before, **found}
-        self.known[name] = found
-        return found
+        return dict(zip(listed.instances, answers, strict=True))
+
+    def _tell_of(self, finder: str, seen: Sighting) -> None:
+        """Have a cluster looked at before all others are known; of two with one id, the sum decides in the end."""
+        if seen.cluster_id == self.home_id():
+            return
+        told = self.sightings.of(seen.cluster_id).get(finder)
+        if (told is None or told.instance == seen.instance) and self.sightings.add(finder, seen):
+            self.changed({seen.cluster_id})
 
     async def _tell(
         self, search: SearchDomain, wire: Wire, fields: Wire, changes: Sequence[Condition]

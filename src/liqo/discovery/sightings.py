@@ -23,14 +23,15 @@ class Sightings:
         row[sighting.cluster_id] = sighting
         return news
 
-    def replace(self, finder: str, found: Mapping[str, Sighting]) -> set[str]:
+    def replace(self, finder: str, found: Mapping[str, Sighting], *, whole: bool = True) -> set[str]:
         """Set all that a finder sees now that it has answered; return the cluster ids of which that changed.
 
-        The first time "" is among them: look also at those that it may have seen in an earlier life.
+        The first time that the answer is `whole`, "" is among them: look also at those that it may have seen in an
+        earlier life.
         """
         old, self._rows[finder] = self._rows.get(finder, {}), dict(found)
         changed = {i for i in {*old, *found} if old.get(i) != found.get(i)}
-        if finder not in self._answered:
+        if whole and finder not in self._answered:
             self._answered.add(finder)
             changed.add("")
         return changed

@@ -208,6 +208,15 @@ async def test_what_is_not_there(serve: Serve, ask: type[Search]) -> None:
     assert other.fault in {Reason.SERVER_REFUSED, Reason.SERVER_FAILED}
 
 
+async def test_a_domain_whose_aliases_lead_in_a_circle_is_not_taken_for_an_empty_one(
+    serve: Serve, ask: type[Search]
+) -> None:
+    search = ask(serve(DOMAIN, "here CNAME there\nthere CNAME here").address)
+    listed = await list_instances(search.resolver, f"here.{DOMAIN}", "_liqo._tcp")
+    assert listed.lost
+    assert listed.fault in {Reason.CNAME_LOOP, Reason.SERVER_FAILED}  # a server may also say that to it
+
+
 async def test_a_dead_server_leaves_it_to_the_next(serve: Serve, ask: type[Search]) -> None:
     server = serve(DOMAIN, SEED)
     assert set(await ask("127.0.0.1:9", server.address).run()) == {"liqo1", "liqo2"}

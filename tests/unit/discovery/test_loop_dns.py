@@ -1,0 +1,247 @@
+"""What a search makes of what name servers say, and of what they do not say, from one time to the next."""
+
+from collections.abc import Iterable
+from dataclasses import dataclass, field, replace
+from datetime import timedelta
+from typing import Any
+
+import pytest
+
+from liqo.api.cluster_config import effective
+from liqo.api.kinds import SEARCH_DOMAIN
+from liqo.api.meta import Key, Wire
+from liqo.api.reasons import Reason
+from liqo.discovery.dns import Answer, Record, Service, Type
+from liqo.discovery.loop_dns import SearchDomains
+from liqo.discovery.sighting import dns_finder
+from liqo.discovery.sightings import Sightings
+from liqo.runtime.loop import Outcome
+from liqo.runtime.store import Store
+from manual_clock import ManualClock
+from memory_cluster import MemoryCluster
+from world import Quiet
+
+APEX, SUB = "mydomain.com", "_liqo._tcp.mydomain.com"
+OLD_APEX, OLD_SUB = "old.example", "_liqo._tcp.old.example"
+NAME = "seed"
+HOUR = timedelta(hours=1)
+AWAY = Answer(fault=Reason.SERVER_AWAY)
+ABSENT = Answer(fault=Reason.NO_SUCH_DOMAIN)
+CIRCLE = Answer(fault=Reason.CNAME_LOOP)
+
+
+OTHER_SERVER = effective({"spec": {"discoveryConfig": {"dnsServer": "192.0.2.53:53"}}})
+
+
+def cluster_id(name: str) -> str:
+    return (name * 32)[:32]
+
+
+def says(*records: Record) -> Answer:
+    return Answer(records=records, ttl=timedelta(seconds=60))
+
+
+@dataclass
+class Zone:
+    """Implements `discovery.dns.Resolver`; what is not in it does not exist."""
+
+    lists: dict[str, Answer] = field(default_factory=dict)
+    more: dict[tuple[str, Type], Answer] = field(default_factory=dict)
+    asked: list[tuple[str, Type]] = field(default_factory=list)
+    ipv6: bool = True
+
+    async def ask(self, name: str, kind: Type) -> Answer:
+        self.asked.append((name, kind))
+        if (name, kind) in self.more:
+            return self.more[name, kind]
+        match kind:
+            case Type.PTR:
+                return self.lists.get(name, ABSENT)
+            case Type.SRV:
+                return says(Service(0, 0, 6443, f"api.{name}"))
+            case Type.TXT:
+                return says(f"id={cluster_id(name.split('.', 1)[0])}".encode(), b"namespace=liqo")
+            case Type.A:
+                return says("192.0.2.1")
+            case Type.AAAA:
+                return says()
+
+
+class Search:
+    """One SearchDomain and all that its loop needs."""
+
+    def __init__(self, zone: Zone, home_id: str = "") -> None:
+        self.zone, self.clock, self.api = zone, ManualClock(), MemoryCluster()
+        self.sightings, self.told = Sightings(), set[str]()
+        self.domains = Store()
+        self.spec: dict[str, Any] = {"domain": APEX}
+        self.home_id = home_id
+        self.born()
+
+    def born(self) -> None:
+        """Begin a new life of the process."""
+        self.sightings = Sightings()
+        self.loop = SearchDomains(
+            home=self.api,
+            domains=self.domains,
+            sightings=self.sightings,
+            changed=self.told.update,
+            resolver=lambda _: self.zone,
+            encode=str,
+            config=lambda: effective(None),
+            home_id=lambda: self.home_id,
+            events=Quiet(),
+            clock=self.clock,
+        )
+
+    async def run(self, **spec: Any) -> Outcome:
+        """Search once more, an hour later."""
+        self.clock.at += HOUR
+        self.told.clear()
+        self.spec |= spec
+        if self.api.seen(SEARCH_DOMAIN, NAME) is None:
+            await self.api.create(SEARCH_DOMAIN, {"metadata": {"name": NAME}, "spec": self.spec})
+        await self.api.patch(SEARCH_DOMAIN, Key("", NAME), {"spec": self.spec})
+        self.domains.replace(self.api.objects(SEARCH_DOMAIN), str(self.api.revision))
+        return await self.loop.reconcile(Key("", NAME))
+
+    @property
+    def found(self) -> set[str]:
+        """The first letters of the clusters that are seen."""
+        return {i[0] for i in map(str, self.status["found"]) if self.sightings.of(i)}
+
+    @property
+    def status(self) -> Wire:
+        wire = self.api.seen(SEARCH_DOMAIN, NAME)
+        assert wire is not None
+        status: Wire = wire["status"]
+        return status
+
+    @property
+    def answered(self) -> tuple[str, str]:
+        found = next(c for c in self.status["conditions"] if c["type"] == "Answered")
+        return found["status"], found["reason"]
+
+    @property
+    def problems(self) -> dict[str, str]:
+        return {p["instance"]: p["reason"] for p in self.status["problems"]}
+
+
+def instances(names: Iterable[str], domain: str = APEX) -> Answer:
+    return says(*(f"{name}.{domain}" for name in names))
+
+
+@pytest.fixture
+async def search() -> Search:
+    """a and b stand at the domain itself, b and c at the name of RFC 6763."""
+    made = Search(Zone({APEX: instances("ab"), SUB: instances("bc")}))
+    await made.run()
+    assert (made.found, made.answered, made.problems) == (set("abc"), ("True", "Answered"), {})
+    return made
+
+
+async def test_who_leaves_the_zone_goes(search: Search) -> None:
+    search.zone.lists = {APEX: instances("a"), SUB: instances("c")}
+    await search.run()
+    assert search.found == set("ac")
+    assert search.told == {cluster_id("b")}
+
+
+@pytest.mark.parametrize("fault", [AWAY, CIRCLE, Answer(fault=Reason.SERVER_FAILED)])
+async def test_who_was_listed_where_nobody_answers_stays(search: Search, fault: Answer) -> None:
+    search.zone.lists = {APEX: fault, SUB: instances("c")}
+    await search.run()
+    assert search.found == set("abc")
+    assert search.answered == ("True", "Answered")
+    assert search.problems == {APEX: fault.fault}
+
+
+async def test_who_was_listed_only_where_there_is_an_answer_goes(search: Search) -> None:
+    """Be the other name silent for ever."""
+    search.zone.lists = {APEX: says(), SUB: AWAY}
+    await search.run()
+    assert search.found == set("bc")
+    assert search.answered == ("False", "ServerAway")
+
+
+@pytest.mark.parametrize("fault", [AWAY, CIRCLE])
+async def test_a_domain_about_which_nothing_is_known_removes_nobody(search: Search, fault: Answer) -> None:
+    search.zone.lists = {APEX: fault, SUB: fault}
+    assert (await search.run()).outcome == "waiting"
+    assert (search.found, search.answered) == (set("abc"), ("False", fault.fault))
+    assert not search.told
+
+
+async def test_aliases_in_a_circle_at_the_domain_are_a_mistake_and_not_an_empty_domain(
+    search: Search,
+) -> None:
+    search.zone.lists = {APEX: CIRCLE}
+    await search.run()
+    assert search.found == set("ab")
+    assert search.answered == ("False", "CNAMELoop")
+    assert search.problems == {APEX: "CNAMELoop"}
+
+
+async def test_who_stays_is_asked_for_like_everybody(search: Search) -> None:
+    search.zone.lists = {APEX: AWAY, SUB: instances("bc")}
+    search.zone.more[f"a.{APEX}", Type.SRV] = ABSENT
+    await search.run()
+    assert search.found == set("bc")
+    assert search.problems == {APEX: "ServerAway", f"a.{APEX}": "NoSRV"}
+
+
+@pytest.mark.parametrize("silent", [APEX, SUB])
+async def test_another_domain_leaves_nobody_of_the_old_one(silent: str) -> None:
+    search = Search(Zone({OLD_APEX: instances("ab", OLD_APEX), OLD_SUB: instances("bc", OLD_APEX)}))
+    await search.run(domain=OLD_APEX)
+    assert search.found == set("abc")
+    search.zone.lists = {APEX: instances("d"), SUB: instances("d"), silent: AWAY}
+    await search.run(domain=APEX)
+    assert search.found == {"d"}
+    assert search.told == set(map(cluster_id, "abcd"))
+
+
+async def test_another_domain_that_is_half_empty_and_half_silent_leaves_nobody_either() -> None:
+    search = Search(Zone({OLD_APEX: instances("ab", OLD_APEX)}))
+    await search.run(domain=OLD_APEX)
+    search.zone.lists = {APEX: says(), SUB: AWAY}
+    await search.run(domain=APEX)
+    assert (search.found, search.status["found"]) == (set(), [])
+    assert search.answered == ("False", "ServerAway")
+
+
+async def test_after_a_restart_half_an_answer_removes_nobody_of_an_earlier_life(search: Search) -> None:
+    search.born()
+    search.zone.lists = {APEX: instances("a"), SUB: AWAY}
+    await search.run()
+    assert not search.sightings.has_answered(dns_finder(NAME))
+    assert search.sightings.of(cluster_id("a"))
+    search.zone.lists = {APEX: instances("a"), SUB: says()}
+    await search.run()
+    assert search.sightings.has_answered(dns_finder(NAME))
+    assert search.found == {"a"}
+    assert "" in search.told
+
+
+async def test_a_name_server_that_is_new_and_silent_about_one_removes_nobody(search: Search) -> None:
+    search.zone.more[f"a.{APEX}", Type.SRV] = AWAY
+    search.loop = replace(search.loop, config=lambda: OTHER_SERVER)
+    await search.run()
+    assert search.found == set("abc")
+    assert search.problems == {f"a.{APEX}": "ServerAway"}
+
+
+async def test_of_two_with_one_id_the_first_by_name_counts_from_one_search_to_the_next() -> None:
+    search = Search(Zone({APEX: instances(["x.1", "x.2"])}))
+    for _ in range(2):
+        await search.run()
+        (sighting,) = search.sightings.of(cluster_id("x")).values()
+        assert sighting.instance == f"x.1.{APEX}"
+        assert search.problems == {f"x.2.{APEX}": "IdConflict"}
+    assert not search.told
+
+
+async def test_our_own_id_is_skipped() -> None:
+    search = Search(Zone({APEX: instances("ab")}), home_id=cluster_id("a"))
+    await search.run()
+    assert (search.found, search.told) == ({"b"}, {cluster_id("b"), ""})
