@@ -216,6 +216,8 @@ class Acquaintance:
 class Unanswered:
     """Name servers that do not answer: what a domain shows, a test makes up."""
 
+    ipv6 = False
+
     async def ask(self, _name: str, _kind: Type) -> Answer:
         return Answer(fault=Reason.SERVER_AWAY)
 

@@ -71,7 +71,7 @@ class NameServers:
     Args:
         addresses: of the servers, in their owner's order.
         count: told of each question.
-        ipv6: whether this host reaches IPv6 addresses; if not, nobody is asked for them (as AI_ADDRCONFIG, RFC 3493).
+        ipv6: whether this host reaches IPv6 addresses.
     """
 
     addresses: Sequence[Address]
@@ -97,8 +97,6 @@ class NameServers:
 
     async def ask(self, name: str, kind: Type) -> Answer:
         """Return what is said about a name, at the end of all aliases."""
-        if kind is Type.AAAA and not self.ipv6:
-            return Answer(ttl=NEGATIVE_MOST, proof=Reason.DNSSEC)
         answer = await self._ask(name, kind)
         self.count("answered" if answer.fault is None else str(answer.fault))
         return answer

@@ -123,7 +123,6 @@ async def own_entries(
 async def entries_there(wanted: list[Entry], server: str) -> tuple[list[Entry], list[Reason]]:
     """Return what DNS shows for the owners and kinds of some records, and why it could not be asked."""
     resolver = NameServers.of(server)
-    resolver.ipv6 = True
     questions = sorted({(e.owner, e.kind) for e in wanted})
     try:
         answers = await asyncio.gather(*(resolver.ask(owner, Type(kind)) for owner, kind in questions))

@@ -62,6 +62,11 @@ class Answer:
 class Resolver(Protocol):
     """Asks the configured name servers."""
 
+    @property
+    def ipv6(self) -> bool:
+        """Whether this host reaches IPv6 addresses."""
+        ...
+
     async def ask(self, name: str, kind: Type) -> Answer:
         """Return what is said about a name; never fails.
 

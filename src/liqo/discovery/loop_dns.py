@@ -16,7 +16,7 @@ from liqo.api.kinds import SEARCH_DOMAIN
 from liqo.api.meta import Condition, Key, Wire
 from liqo.api.reasons import ConditionType, Reason
 from liqo.api.search_domain import SearchDomain
-from liqo.discovery.dns import Resolver, Type
+from liqo.discovery.dns import Answer, Resolver, Type
 from liqo.discovery.domain import (
     Known,
     Listed,
@@ -61,14 +61,24 @@ async def list_instances(
 
 
 async def ask_instance(resolver: Resolver, instance: str) -> Said:
-    """Ask for everything about one instance."""
+    """Ask for everything about one instance; for addresses of no use here only to say that there are some."""
     services, texts = await asyncio.gather(resolver.ask(instance, Type.SRV), resolver.ask(instance, Type.TXT))
     names = targets(services)
-    found = await asyncio.gather(
-        *(resolver.ask(name, kind) for name in names for kind in (Type.A, Type.AAAA))
+    addresses = await _ask_addresses(resolver, names, (Type.A, Type.AAAA) if resolver.ipv6 else (Type.A,))
+    out_of_reach: Mapping[str, Sequence[Answer]] = {}
+    if not resolver.ipv6 and not any(a.records for found in addresses.values() for a in found):
+        out_of_reach = await _ask_addresses(resolver, names, (Type.AAAA,))
+    return Said(
+        instance=instance, services=services, texts=texts, addresses=addresses, out_of_reach=out_of_reach
     )
-    addresses = {name: found[2 * i : 2 * i + 2] for i, name in enumerate(names)}
-    return Said(instance=instance, services=services, texts=texts, addresses=addresses)
+
+
+async def _ask_addresses(
+    resolver: Resolver, names: Sequence[str], kinds: Sequence[Type]
+) -> dict[str, list[Answer]]:
+    """Return the answers by name."""
+    found = await asyncio.gather(*(resolver.ask(name, kind) for name in names for kind in kinds))
+    return {name: found[len(kinds) * i : len(kinds) * (i + 1)] for i, name in enumerate(names)}
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -2,7 +2,7 @@
 
 import re
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import timedelta
 
 from liqo.api.foreign_cluster import ENDPOINTS_MAX
@@ -29,13 +29,15 @@ class Said:
         instance: its whole name, ASCII, without the last dot.
         services: the answer to SRV.
         texts: the answer to TXT.
-        addresses: by SRV target, the answers to A and AAAA.
+        addresses: by SRV target, the answers to A, and to AAAA where this host has IPv6.
+        out_of_reach: to AAAA where it has not; asked for if there is no other address.
     """
 
     instance: str
     services: Answer
     texts: Answer
     addresses: Mapping[str, Sequence[Answer]]
+    out_of_reach: Mapping[str, Sequence[Answer]] = field(default_factory=dict)
 
     def answers(self) -> list[Answer]:
         """Return all answers."""
@@ -130,4 +132,8 @@ def _no_address(said: Said, servers: Sequence[Service]) -> Malformed:
         return Malformed(f"the aliases of {names} lead in a circle", reason=Reason.CNAME_LOOP)
     if answers and all(a.fault is Reason.NO_SUCH_DOMAIN for a in answers):
         return Malformed(f"{names} does not exist", reason=Reason.NO_ADDRESS)
+    if any(a.records for found in said.out_of_reach.values() for a in found):
+        return Malformed(
+            f"{names} has only AAAA records, and this host has no IPv6", reason=Reason.NO_ADDRESS
+        )
     return Malformed(f"{names} has neither an A nor an AAAA record", reason=Reason.NO_ADDRESS)

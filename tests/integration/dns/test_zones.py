@@ -127,6 +127,17 @@ async def test_all_that_a_zone_may_say(serve: Serve, ask: type[Search]) -> None:
     )
 
 
+async def test_ipv6_addresses_on_a_host_without_ipv6(serve: Serve, ask: type[Search]) -> None:
+    found = await ask(serve(DOMAIN, RICH).address, ipv6=False).run()
+    first, second = found["eins"].sighting, found["zwei"].sighting
+    assert first is not None
+    assert first.endpoints == ("https://192.0.2.1:6443", "https://192.0.2.9:6443")
+    assert second is not None  # it says url=
+    found = await ask(serve(DOMAIN, RICH.replace("url=", "x=")).address, ipv6=False).run()
+    assert found["zwei"].problem is not None
+    assert "only AAAA records" in found["zwei"].problem.message
+
+
 BROKEN: dict[str, tuple[str, Reason]] = {
     "no SRV": (f'x TXT "id={ID1}" "namespace=liqo"', Reason.NO_SRV),
     "no TXT": ("x SRV 0 0 6443 api", Reason.NO_TXT),

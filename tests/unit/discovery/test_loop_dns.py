@@ -245,3 +245,28 @@ async def test_our_own_id_is_skipped() -> None:
     search = Search(Zone({APEX: instances("ab")}), home_id=cluster_id("a"))
     await search.run()
     assert (search.found, search.told) == ({"b"}, {cluster_id("b"), ""})
+
+
+ONLY_IPV6 = {("api.a.mydomain.com", Type.A): says(), ("api.a.mydomain.com", Type.AAAA): says("2001:db8::1")}
+
+
+async def test_a_cluster_with_ipv6_addresses_only_is_told_where_there_is_no_ipv6() -> None:
+    search = Search(Zone({APEX: instances("ab")}, ONLY_IPV6, ipv6=False))
+    await search.run()
+    assert search.found == {"b"}
+    (problem,) = search.status["problems"]
+    assert (problem["instance"], problem["reason"]) == (f"a.{APEX}", "NoAddress")
+    assert problem["message"] == "api.a.mydomain.com has only AAAA records, and this host has no IPv6"
+
+
+async def test_without_ipv6_aaaa_is_asked_for_only_where_there_is_no_other_address() -> None:
+    search = Search(Zone({APEX: instances("ab")}, ONLY_IPV6, ipv6=False))
+    await search.run()
+    assert [name for name, kind in search.zone.asked if kind is Type.AAAA] == ["api.a.mydomain.com"]
+
+
+async def test_with_ipv6_it_is_a_cluster_like_any_other() -> None:
+    search = Search(Zone({APEX: instances("ab")}, ONLY_IPV6))
+    await search.run()
+    (sighting,) = search.sightings.of(cluster_id("a")).values()
+    assert "https://[2001:db8::1]:6443" in sighting.endpoints
