@@ -1,10 +1,11 @@
 """What this room asks of DNS, and the order in which servers are tried; pure."""
 
 import hashlib
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Collection, Sequence
 from dataclasses import dataclass
 from datetime import timedelta
 from enum import StrEnum
+from itertools import accumulate, count
 from typing import Protocol
 
 from liqo.api.reasons import Reason
@@ -77,34 +78,48 @@ class Resolver(Protocol):
         ...
 
 
-def order(services: Sequence[Service], seed: str) -> list[Service]:
+Draw = Callable[[int], int]
+"""Draws a whole number from 0 to the one that is given, both included, all alike."""
+
+
+def order(services: Collection[Service], draw: Draw) -> list[Service]:
     """Return SRV records in the order in which they are tried: by priority, and by weight within one.
 
-    RFC 2782 draws by weight anew each time. Here the draw follows from `seed` (our id and the instance), so that many
-    clusters spread over the servers as the weights say, while each of them keeps its order and writes nothing.
+    RFC 2782: of what is left of a priority, a number up to the sum of the weights is drawn, and the first record
+    counts whose running sum reaches it. 0 is drawn only where there are records of weight 0, and leads to those, of
+    which chance takes any: else the first of all would be favoured.
     """
     found: list[Service] = []
     for priority in sorted({s.priority for s in services}):
         left = sorted(
             {s for s in services if s.priority == priority}, key=lambda s: (s.weight, s.target, s.port)
         )
-        draws = _draws(f"{seed}/{priority}")
         while left:
-            total = sum(s.weight for s in left)
-            at, reached = next(draws) * total, 0
-            for service in left:
-                reached += service.weight
-                if reached >= at:
-                    break
-            left.remove(service)
-            found.append(service)
+            total, idle = sum(s.weight for s in left), [s for s in left if not s.weight]
+            at = draw(total) if idle else 1 + draw(total - 1)
+            chosen = _reach(left, at) if at else idle[draw(len(idle) - 1)]
+            left.remove(chosen)
+            found.append(chosen)
     return found
 
 
-def _draws(seed: str) -> Iterator[float]:
-    """Yield numbers in [0, 1) that follow from a text."""
-    count = 0
-    while True:
-        digest = hashlib.sha256(f"{seed}/{count}".encode()).digest()
-        yield int.from_bytes(digest[:8]) / 2**64
-        count += 1
+def _reach(services: Sequence[Service], at: int) -> Service:
+    """Return the first whose running sum of weights is at least that."""
+    sums = accumulate(s.weight for s in services)
+    return next(s for s, reached in zip(services, sums, strict=True) if reached >= at)
+
+
+def draws(seed: str) -> Draw:
+    """Return chance that follows from a text.
+
+    RFC 2782 draws anew for each connection. Here the text is our id and the instance, so that many clusters spread over
+    the servers as the weights say, while each of them keeps its order: an order that changed with each search would
+    be a write to the ForeignCluster each time, and moved live connections from server to server.
+    """
+    numbers = count()
+
+    def draw(most: int) -> int:
+        digest = hashlib.sha256(f"{seed}/{next(numbers)}".encode()).digest()
+        return int.from_bytes(digest[:8]) % (most + 1)
+
+    return draw

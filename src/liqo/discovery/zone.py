@@ -8,7 +8,7 @@ from datetime import timedelta
 from liqo.api.foreign_cluster import ENDPOINTS_MAX
 from liqo.api.reasons import Reason
 from liqo.discovery.announcement import instance_label, parse_announcement, show
-from liqo.discovery.dns import Answer, Service, order
+from liqo.discovery.dns import Answer, Service, draws, order
 from liqo.discovery.sighting import Sighting
 from liqo.errors import Malformed
 
@@ -71,7 +71,7 @@ def assemble(said: Said, *, seed: str, authenticated: bool) -> Sighting:
 
     Args:
         said: by DNS.
-        seed: of the order among servers of equal priority.
+        seed: of the order among servers of equal priority (`draws`).
         authenticated: whether everything that was said proves who wrote it.
 
     Raises:
@@ -121,7 +121,7 @@ def _servers(said: Said, seed: str) -> list[Service]:
     usable = [s for s in named if 1 <= s.port <= PORT_MAX]
     if not usable:
         raise Malformed("its SRV record has port 0", reason=Reason.BAD_SRV)
-    return order(usable, f"{seed}/{said.instance}")[:TARGETS_MAX]
+    return order(usable, draws(f"{seed}/{said.instance}"))[:TARGETS_MAX]
 
 
 def _no_address(said: Said, servers: Sequence[Service]) -> Malformed:

@@ -13,7 +13,7 @@ from liqo.adapters.dns_address import Address, parse_servers
 from liqo.adapters.dns_server import Silent, read
 from liqo.api.reasons import Reason
 from liqo.discovery.announcement import Announcement, forge_announcement, parse_announcement, show
-from liqo.discovery.dns import Service, order
+from liqo.discovery.dns import Draw, Service, draws, order
 from liqo.errors import Invalid, Malformed
 
 ID = "a" * 32
@@ -94,21 +94,74 @@ SERVICES = st.builds(
 
 @given(st.lists(SERVICES, max_size=20), st.text(max_size=5))
 def test_the_order_keeps_all_and_follows_priority(services: list[Service], seed: str) -> None:
-    found = order(services, seed)
+    found = order(services, draws(seed))
     assert Counter(found) == Counter(set(services))
     assert [s.priority for s in found] == sorted(s.priority for s in found)
-    assert found == order(list(reversed(services)), seed)
+    assert found == order(list(reversed(services)), draws(seed))
+
+
+def drawn(*numbers: int) -> Draw:
+    """Return chance that is none: these numbers, one after another."""
+    left = list(numbers)
+
+    def draw(most: int) -> int:
+        assert 0 <= left[0] <= most
+        return left.pop(0)
+
+    return draw
+
+
+A, B, C = Service(0, 1, 1, "a"), Service(0, 2, 1, "b"), Service(0, 3, 1, "c")
+ZERO, NULL = Service(0, 0, 1, "zero"), Service(0, 0, 1, "null")
+
+
+@pytest.mark.parametrize(
+    ("services", "numbers", "expected"),
+    [
+        # The running sums of a, b and c are 1, 3 and 6: the first that is beyond the number drawn counts.
+        ([A, B, C], (0, 0, 0), [A, B, C]),
+        ([A, B, C], (1, 0, 0), [B, A, C]),
+        ([A, B, C], (2, 3, 0), [B, C, A]),
+        ([A, B, C], (3, 1, 0), [C, B, A]),
+        ([A, B, C], (5, 2, 0), [C, B, A]),
+        # Weight 0 is taken only if 0 is drawn; among several of those, a second number decides.
+        ([A, ZERO], (1, 0, 0), [A, ZERO]),
+        ([A, ZERO], (0, 0, 0), [ZERO, A]),
+        ([A, ZERO, NULL], (0, 1, 0, 0, 0), [ZERO, NULL, A]),
+        ([ZERO, NULL], (0, 0, 0, 0), [NULL, ZERO]),
+        ([ZERO, NULL], (0, 1, 0, 0), [ZERO, NULL]),
+    ],
+)
+def test_the_numbers_drawn_give_the_order_of_rfc_2782(
+    services: list[Service], numbers: tuple[int, ...], expected: list[Service]
+) -> None:
+    assert order(services, drawn(*numbers)) == expected
+
+
+def first(services: list[Service]) -> Counter[str]:
+    """Return which server is tried first by how many of a thousand clusters."""
+    return Counter(order(services, draws(f"cluster {n}"))[0].target for n in range(1_000))
 
 
 def test_weights_spread_clusters_over_servers() -> None:
-    heavy, light = Service(0, 90, 1, "heavy"), Service(0, 10, 1, "light")
-    first = Counter(order([heavy, light], f"cluster {n}")[0].target for n in range(1_000))
-    assert 850 < first["heavy"] < 950
+    spread = first([Service(0, 90, 1, "heavy"), Service(0, 10, 1, "light")])
+    assert 850 < spread["heavy"] < 950
 
 
-def test_weight_0_comes_last_but_for_few() -> None:
-    some, none = Service(0, 100, 1, "some"), Service(0, 0, 1, "none")
-    assert all(order([some, none], str(n))[0] is some for n in range(100))
+def test_equal_weights_spread_clusters_evenly_be_they_0() -> None:
+    for weight in (0, 1, 100, 65_535):
+        spread = first([Service(0, weight, 1, name) for name in "abcd"])
+        assert all(200 < spread[name] < 300 for name in "abcd"), weight
+
+
+def test_weight_0_comes_first_for_few() -> None:
+    spread = first([Service(0, 100, 1, "some"), Service(0, 0, 1, "none")])
+    assert 0 < spread["none"] < 30  # 1 of 101
+
+
+def test_one_cluster_keeps_its_order() -> None:
+    services = [Service(0, 0, 1, name) for name in "abcdefgh"]
+    assert order(services, draws("x")) == order(services, draws("x"))
 
 
 @given(st.binary(max_size=600))
