@@ -13,7 +13,7 @@ import dns.tsig
 import dns.tsigkeyring
 import dns.update
 
-from liqo.adapters.dns_address import parse_servers
+from liqo.adapters.dns_address import Address, parse_servers
 from liqo.discovery.records import TTL, Entry
 from liqo.errors import Fault, Invalid, Refused, Unreachable
 
@@ -50,9 +50,11 @@ async def publish(
     """Write the records of one cluster, or take them out; what others publish in the zone stays.
 
     Raises:
+        Invalid: the key cannot be used, or the server is not one that is asked over plain DNS.
         Refused: the server does not let us, or the key is not the zone's.
         Unreachable: it does not answer.
     """
+    address = _primary(server)
     name, algorithm, secret = key
     try:
         keyring = dns.tsigkeyring.from_text({name: secret})
@@ -73,7 +75,6 @@ async def publish(
     if not remove:
         for entry in entries:
             update.add(f"{entry.owner}.", TTL, entry.kind, entry.data)
-    (address, *_) = parse_servers(server)
     try:
         answer = await dns.asyncquery.tcp(
             update, address.host, port=address.port, timeout=TIMEOUT.total_seconds()
@@ -84,6 +85,19 @@ async def publish(
         raise Unreachable(f"{address.host}:{address.port} does not answer the update") from exc
     if answer.rcode() != dns.rcode.NOERROR:
         raise _refused(answer.rcode(), zone)
+
+
+def _primary(server: str) -> Address:
+    hint = "--server 192.0.2.53:53, the zone's primary name server"
+    first, *others = parse_servers(server)
+    if others:
+        raise Invalid("an update goes to one name server, which passes it on to the others", hint=hint)
+    if first.scheme != "dns":
+        raise Invalid(
+            f"updates go over plain DNS, signed with the key (RFC 2136, TSIG), not over {first.scheme}://",
+            hint=hint,
+        )
+    return first
 
 
 def _refused(code: dns.rcode.Rcode, zone: str) -> Fault:

@@ -17,7 +17,7 @@ from liqo.app.home import read_cluster_info
 from liqo.app.own_address import own_server
 from liqo.discovery.announcement import Announcement
 from liqo.discovery.dns import Answer, Service, Type
-from liqo.discovery.domain import Known, judge, unanswered
+from liqo.discovery.domain import Known, Problem, judge, sum_up, unanswered
 from liqo.discovery.loop_dns import ask_instance, list_instances
 from liqo.discovery.records import Entry, forge_entries
 from liqo.errors import Absent, Invalid
@@ -37,6 +37,7 @@ class Shown:
         domain: in ASCII.
         server: that was asked.
         instances: what each stands for, by name.
+        problems: what is wrong in it, as a SearchDomain's status would tell.
         fault: why nothing is shown; None where something is, or nothing is there.
         proof: what proves the list.
     """
@@ -44,6 +45,7 @@ class Shown:
     domain: str
     server: str
     instances: dict[str, Known]
+    problems: list[Problem]
     fault: Reason | None
     proof: Reason
 
@@ -83,7 +85,10 @@ async def look(domain: str, server: str, service: str = SERVICE) -> Shown:
     finally:
         await resolver.close()
     proof = Reason.PLAIN_DNS if Reason.PLAIN_DNS in proofs else min(proofs)
-    return Shown(domain=name, server=server, instances=found, fault=listed.fault, proof=proof)
+    _, problems = sum_up(listed, found, home_id="")
+    return Shown(
+        domain=name, server=server, instances=found, problems=problems, fault=listed.fault, proof=proof
+    )
 
 
 async def own_entries(

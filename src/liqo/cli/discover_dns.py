@@ -34,7 +34,6 @@ def discover_dns(
     with stderr.status(f"asking {chosen}"):
         shown = asyncio.run(look(domain, chosen))
     seen = {name: k.sighting for name, k in shown.instances.items() if k.sighting is not None}
-    problems = [k.problem for k in shown.instances.values() if k.problem is not None]
     if output is Output.JSON:
         print_json(
             {
@@ -55,7 +54,7 @@ def discover_dns(
                     for name, s in seen.items()
                 ],
                 "problems": [
-                    {"instance": p.instance, "reason": p.reason, "message": p.message} for p in problems
+                    {"instance": p.instance, "reason": p.reason, "message": p.message} for p in shown.problems
                 ],
             }
         )
@@ -75,10 +74,12 @@ def discover_dns(
         print_table(
             ("INSTANCE", "CLUSTER ID", "NAMESPACE", "ENDPOINTS", "CA", "TTL"),
             rows,
-            empty=f"{shown.domain} shows no cluster: {why}" if not problems else "no cluster is whole",
+            empty=f"{shown.domain} shows no cluster: {why}" if not shown.problems else "no cluster is whole",
         )
-        for problem in problems:
-            stderr.print(f"{problem.instance}: {problem.reason}: {problem.message}", markup=False)
+        for problem in shown.problems:
+            stderr.print(
+                f"{problem.instance or shown.domain}: {problem.reason}: {problem.message}", markup=False
+            )
         stderr.print(f"asked {shown.server}: {shown.proof}: {shown.proof.sentence}", markup=False)
-    if problems or shown.fault is not None:
+    if shown.problems or shown.fault is not None:
         raise typer.Exit(1)

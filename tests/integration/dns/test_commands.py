@@ -50,6 +50,31 @@ api A 192.0.2.1"""
     assert [p["reason"] for p in found["problems"]] == ["BadClusterID"]
 
 
+def test_two_with_one_id_are_shown_as_the_status_of_a_searchdomain_shows_them(coredns: Serve) -> None:
+    zone = f"""@ PTR one._liqo._tcp
+@ PTR two._liqo._tcp
+one._liqo._tcp SRV 0 0 6443 api
+one._liqo._tcp TXT "id={ID}" "namespace=liqo"
+two._liqo._tcp SRV 0 0 6443 api
+two._liqo._tcp TXT "id={ID}" "namespace=liqo"
+api A 192.0.2.1"""
+    server = coredns(DOMAIN, zone)
+    done = liqo("discover", "dns", DOMAIN, "--server", server.address)
+    assert done.returncode == 1
+    told = "two._liqo._tcp.mydomain.com: IdConflict: it has the same id as one._liqo._tcp.mydomain.com"
+    assert told in done.stderr
+    found = json.loads(liqo("discover", "dns", DOMAIN, "--server", server.address, "-o", "json").stdout)
+    assert [p["reason"] for p in found["problems"]] == ["IdConflict"]
+
+
+def test_of_a_domain_of_too_many_it_says_how_many_are_left_out(coredns: Serve) -> None:
+    lines = "\n".join(f"@ PTR c{n}\n_liqo._tcp PTR d{n}" for n in range(2_501))
+    server = coredns(DOMAIN, lines)
+    done = liqo("discover", "dns", DOMAIN, "--server", server.address)
+    assert done.returncode == 1
+    assert "mydomain.com: TooMany: 2 more instances are not looked at; 5000 are" in done.stderr
+
+
 def test_what_cannot_be_searched() -> None:
     done = liqo("discover", "dns", "a..b")
     assert done.returncode == 2
@@ -111,3 +136,15 @@ async def test_an_update_that_is_refused_says_why(updatable: Serve, tmp_path: Pa
     with pytest.raises(Invalid, match="no TSIG key file"):
         read_key(tmp_path / "no.key")
     assert parse_servers(server.address)
+
+
+@pytest.mark.parametrize("server", ["tls://192.0.2.53", "https://dns.example/dns-query"])
+async def test_an_update_goes_over_plain_dns_only(server: str) -> None:
+    with pytest.raises(Invalid, match="updates go over plain DNS, signed with the key") as refused:
+        await publish(DOMAIN, server, ("liqo-key", "hmac-sha256", "c2VjcmV0"), entries(), remove=False)
+    assert refused.value.hint == "--server 192.0.2.53:53, the zone's primary name server"
+
+
+async def test_an_update_goes_to_one_server() -> None:
+    with pytest.raises(Invalid, match="one name server"):
+        await publish(DOMAIN, "192.0.2.53,192.0.2.54", ("k", "hmac-sha256", "c2VjcmV0"), [], remove=False)
