@@ -25,9 +25,19 @@ print(connection.getresponse().status)
 
 @pytest.fixture(scope="module")
 def closed_pair(lab_factory: LabFactory) -> Iterator[Lab]:
-    """Rome takes no anonymous requests, and neither does milan."""
+    """Rome and milan, both as k3s starts them."""
     lab = lab_factory()
-    up_with_liqo(lab, ("rome", "milan"), anonymous=False, lan=False)
+    up_with_liqo(lab, ("rome", "milan"), anonymous=False, kubelet_ca=True, lan=False)
+    yield lab
+    lab.down()
+
+
+@pytest.fixture(scope="module")
+def half_closed_pair(lab_factory: LabFactory) -> Iterator[Lab]:
+    """Rome as kubeadm starts it, milan as k3s does."""
+    lab = lab_factory()
+    up_with_liqo(lab, ("rome",), lan=False)
+    up_with_liqo(lab, ("milan",), anonymous=False, kubelet_ca=True, lan=False)
     yield lab
     lab.down()
 
@@ -39,12 +49,29 @@ def closed(closed_pair: Lab, eventually: Eventually) -> Peers:
     return found
 
 
+@pytest.fixture
+def half_closed(half_closed_pair: Lab, eventually: Eventually) -> Peers:
+    found = Peers(half_closed_pair, eventually)
+    found.part()
+    return found
+
+
 def test_two_clusters_without_anonymous_access_join_each_other(closed: Peers) -> None:
     closed.apply_seed("rome", "milan")
     closed.apply_seed("milan", "rome")
     for side in ("rome", "milan"):
         closed.until(lambda side=side: closed.is_ready(side))  # type: ignore[misc]
     closed.part()
+
+
+@pytest.mark.parametrize(("home", "foreign"), [("rome", "milan"), ("milan", "rome")])
+def test_one_cluster_without_anonymous_access_joins_and_is_joined(
+    half_closed: Peers, home: str, foreign: str
+) -> None:
+    half_closed.apply_seed(home, foreign)
+    half_closed.until(lambda: half_closed.is_ready(home))
+    half_closed.set_join(home, join=False)
+    half_closed.until(lambda: half_closed.is_clean(home) and half_closed.is_clean(foreign))
 
 
 def knock(peers: Peers, method: str, path: str, body: str = "") -> int:

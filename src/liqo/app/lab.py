@@ -19,6 +19,7 @@ def up_with_liqo(
     *,
     nodes: int | None = None,
     anonymous: bool | None = None,
+    kubelet_ca: bool | None = None,
     liqo: bool | None = None,
     lan: bool | None = None,
     loopback: bool = False,
@@ -27,7 +28,15 @@ def up_with_liqo(
 
     What runs already is left alone. Where the lab has a LAN, each cluster's agent runs too, unless `lan` is False.
     """
-    done = lab.up(names, nodes=nodes, anonymous=anonymous, liqo=liqo, lan=lan, loopback=loopback)
+    done = lab.up(
+        names,
+        nodes=nodes,
+        anonymous=anonymous,
+        kubelet_ca=kubelet_ca,
+        liqo=liqo,
+        lan=lan,
+        loopback=loopback,
+    )
     wanted = [lab.cluster(name) for name in done.started]
     todo = [spec for spec in wanted if not all(lab.is_running(spec.name, part) for part in _parts(spec))]
     if todo:

@@ -51,6 +51,13 @@ def up(
         bool | None,
         typer.Option("--anonymous/--no-anonymous", help="Whether the API servers take anonymous requests."),
     ] = None,
+    kubelet_ca: Annotated[
+        bool | None,
+        typer.Option(
+            "--kubelet-ca/--no-kubelet-ca",
+            help="Whether they talk only to kubelets with a certificate of the cluster's CA, as k3s has it.",
+        ),
+    ] = None,
     loopback: Annotated[
         bool, typer.Option("--loopback", help="Loopback addresses instead of a LAN, for a new lab.")
     ] = False,
@@ -65,7 +72,15 @@ def up(
 
     with OnConsole() as progress:
         lab = Lab(progress=progress)
-        done = up_with_liqo(lab, names or (), nodes=nodes, anonymous=anonymous, liqo=liqo, loopback=loopback)
+        done = up_with_liqo(
+            lab,
+            names or (),
+            nodes=nodes,
+            anonymous=anonymous,
+            kubelet_ca=kubelet_ca,
+            liqo=liqo,
+            loopback=loopback,
+        )
         for spec, parts, created in done:
             progress.say(_told(spec, parts, created=created))
 

@@ -82,6 +82,8 @@ def kube_apiserver(spec: ClusterSpec) -> Component:
     # It refuses to publish a loopback address as endpoint of Service `kubernetes`.
     endpoints = ("--endpoint-reconciler-type=none",) if spec.host.startswith("127.") else ()
     anonymous = () if spec.anonymous else ("--anonymous-auth=false",)
+    # kwok serves with the API server's own certificate, which this CA has signed for the same address.
+    kubelets = (f"--kubelet-certificate-authority={pki / 'ca.crt'}",) if spec.kubelet_ca else ()
     return Component(
         name="kube-apiserver",
         program="kube-apiserver",
@@ -107,6 +109,7 @@ def kube_apiserver(spec: ClusterSpec) -> Component:
             "--kubelet-preferred-address-types=InternalIP",
             *endpoints,
             *anonymous,
+            *kubelets,
         ),
         probe=Probe(service="api", path="/readyz"),
         after=("etcd",),

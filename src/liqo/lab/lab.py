@@ -55,6 +55,7 @@ class Lab:
         *,
         nodes: int | None = None,
         anonymous: bool | None = None,
+        kubelet_ca: bool | None = None,
         liqo: bool | None = None,
         lan: bool | None = None,
         loopback: bool = False,
@@ -65,6 +66,8 @@ class Lab:
             names: of the clusters; by default those that the lab has, or rome and milan.
             nodes: fake nodes in each; None: as it was, or 3.
             anonymous: whether the API servers take anonymous requests; None: as it was, or yes.
+            kubelet_ca: whether they talk only to kubelets with a certificate of the cluster's CA, as k3s has
+                it; None: as it was, or no.
             liqo: whether Liqo belongs to these clusters; None: as it was, or yes.
             lan: whether a LAN agent belongs to them; None: as it was, or yes. On loopback there is none.
             loopback: a new lab uses loopback addresses even where a LAN could be made.
@@ -87,7 +90,14 @@ class Lab:
                 for name in wanted:
                     ports = ports_of(sockets.get(name, {}))
                     state = with_cluster(
-                        state, name, nodes=nodes, anonymous=anonymous, liqo=liqo, lan=lan, ports=ports
+                        state,
+                        name,
+                        nodes=nodes,
+                        anonymous=anonymous,
+                        kubelet_ca=kubelet_ca,
+                        liqo=liqo,
+                        lan=lan,
+                        ports=ports,
                     )
                 write_state(state)
                 self.progress.doing(f"starting {', '.join(wanted)}")

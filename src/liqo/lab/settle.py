@@ -58,6 +58,7 @@ def with_cluster(
     *,
     nodes: int | None,
     anonymous: bool | None,
+    kubelet_ca: bool | None = None,
     liqo: bool | None,
     lan: bool | None = None,
     ports: Mapping[str, int],
@@ -76,6 +77,7 @@ def with_cluster(
         spec,
         nodes=spec.nodes if nodes is None else nodes,
         anonymous=spec.anonymous if anonymous is None else anonymous,
+        kubelet_ca=spec.kubelet_ca if kubelet_ca is None else kubelet_ca,
         liqo=spec.liqo if liqo is None else liqo,
         lan=spec.lan if lan is None else lan,
     )

@@ -34,6 +34,11 @@ def test_no_anonymous_requests_is_one_flag_more() -> None:
     assert closed == {"--anonymous-auth=false"}
 
 
+def test_checking_kubelets_is_one_flag_more() -> None:
+    strict = set(kube_apiserver(replace(ROME, kubelet_ca=True)).args) - set(kube_apiserver(ROME).args)
+    assert strict == {"--kubelet-certificate-authority=/lab/rome/pki/ca.crt"}
+
+
 def test_nothing_on_loopback_listens_on_an_address_of_somebody_else() -> None:
     text = "".join(told(component) for component in (*plane(LOOPBACK, ""), liqo(LOOPBACK)))
     assert "0.0.0.0" not in text

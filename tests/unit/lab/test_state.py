@@ -24,6 +24,7 @@ def states(draw: st.DrawFn) -> State:
             subnet=subnet,
             nodes=draw(st.integers(0, 250)),
             anonymous=draw(st.booleans()),
+            kubelet_ca=draw(st.booleans()),
             liqo=draw(st.booleans()),
             skew=draw(st.floats(-1e6, 1e6)),
             ports=draw(st.dictionaries(st.sampled_from(sorted(PORTS)), st.integers(1, 65_535))),
