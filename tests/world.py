@@ -325,6 +325,7 @@ class Side:
             sightings=self.sightings,
             resolver=lambda _text: Unanswered(),
             encode=str,
+            took=metrics.observe_search,
             changed=triggers.found,
         )
         self.gate = Gate(stores, home, settings, clock, metrics)

@@ -261,6 +261,7 @@ class _Parts:
             sightings=self._sightings,
             resolver=self._resolvers.of,
             encode=self._resolvers.encode,
+            took=self._metrics.observe_search,
             changed=self._triggers.found,
         )
 

@@ -1,6 +1,7 @@
 """Builds the rooms: one reconcile a loop, each given the stores and connections it works with."""
 
 from collections.abc import Callable, Iterable
+from datetime import timedelta
 
 from liqo.api.cluster_config import ClusterConfigSpec
 from liqo.app.stores import Stores
@@ -33,6 +34,7 @@ def build_rooms(
     sightings: Sightings,
     resolver: Callable[[str], Resolver],
     encode: Callable[[str], str],
+    took: Callable[[str, timedelta], None],
     changed: Callable[[Iterable[str]], None],
 ) -> Reconciles:
     """Return the reconciles of all loops.
@@ -49,6 +51,7 @@ def build_rooms(
         sightings: what the searches of this process see.
         resolver: the name servers that a setting names.
         encode: a domain in ASCII.
+        took: told how each search of a domain ended, and how long that took.
         changed: looks at found clusters again.
     """
     return Reconciles(
@@ -119,6 +122,7 @@ def build_rooms(
             home_id=lambda: us().cluster_id,
             events=events,
             clock=clock,
+            took=took,
         ).reconcile,
         found=FoundClusters(
             home=cluster,

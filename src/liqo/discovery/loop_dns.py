@@ -38,6 +38,9 @@ from liqo.runtime.store import Store
 
 MANAGER = "liqo-dns"
 AT_ONCE = 64  # instances that are asked for at a time
+PATIENCE = timedelta(
+    minutes=1
+)  # then nobody else is asked for: a reconcile has two, and what was found has to be told
 OWNED = (ConditionType.ANSWERED, ConditionType.AUTHENTICATED)
 
 
@@ -111,6 +114,7 @@ class SearchDomains:
         home_id: our own ClusterID, which is skipped.
         events: tells people.
         clock: the time.
+        took: told how each search ended, "answered" or a reason, and how long that took.
     """
 
     home: Cluster
@@ -123,6 +127,7 @@ class SearchDomains:
     home_id: Callable[[], str]
     events: Events
     clock: Clock
+    took: Callable[[str, timedelta], None]
     searched: dict[str, Searched] = field(default_factory=dict)  # by SearchDomain
 
     async def reconcile(self, key: Key) -> Outcome:
@@ -142,14 +147,17 @@ class SearchDomains:
         except Invalid as fault:
             said = condition(ConditionType.ANSWERED, False, fault.reason, str(fault))
             return Outcome(wake=wake, writes=await self._tell(search, wire, {}, [said]), outcome="refused")
-        before = self.searched.get(key.name, Searched())
+        before, began = self.searched.get(key.name, Searched()), self.clock.now()
         listed = await list_instances(resolver, domain, config.service, before.lists)
+        result = "answered" if listed.fault is None else str(listed.fault)
         if len(listed.lost) == len(listed.answers):
+            self.took(result, self.clock.now() - began)
             said = condition(ConditionType.ANSWERED, False, listed.fault or Reason.BAD_ANSWER)
             return Outcome(wake=wake, writes=await self._tell(search, wire, {}, [said]), outcome="waiting")
         asked = (domain, config.service, config.dns_server)
         anew = before.asked != asked
         found = await self._ask_all(finder, resolver, listed, before.known, anew=anew)
+        self.took(result, self.clock.now() - began)
         self.searched[key.name] = Searched(asked=asked, lists=listed.lists, known=found)
         sightings, problems = sum_up(listed, found, self.home_id())
         self.changed(self.sightings.replace(finder, sightings, whole=not listed.lost))
@@ -159,7 +167,10 @@ class SearchDomains:
     async def _ask_all(
         self, finder: str, resolver: Resolver, listed: Listed, before: Mapping[str, Known], *, anew: bool
     ) -> dict[str, Known]:
-        """Ask for every instance whose time is over, or for all anew; each is told of as soon as it is known."""
+        """Ask for every instance whose time is over, or for all anew; each is told of as soon as it is known.
+
+        Who waits longest comes first, so that many who are never answered do not keep others from being asked for.
+        """
         now = self.clock.now()
         places = asyncio.Semaphore(AT_ONCE)
 
@@ -168,6 +179,8 @@ class SearchDomains:
             if old is not None and now < old.until and not anew:
                 return old
             async with places:
+                if self.clock.now() - now > PATIENCE:
+                    return unanswered(instance, Reason.SERVER_AWAY, old, now - PATIENCE)
                 said = await ask_instance(resolver, instance)
             if said.silent is not None:
                 fresh = unanswered(instance, said.silent, old, now)
@@ -177,8 +190,9 @@ class SearchDomains:
                 self._tell_of(finder, fresh.sighting)
             return fresh
 
-        answers = await asyncio.gather(*(ask(instance) for instance in listed.instances))
-        return dict(zip(listed.instances, answers, strict=True))
+        turn = sorted(listed.instances, key=lambda i: (i in before, before[i].until if i in before else now))
+        answers = await asyncio.gather(*map(ask, turn))
+        return dict(zip(turn, answers, strict=True))
 
     def _tell_of(self, finder: str, seen: Sighting) -> None:
         """Have a cluster looked at before all others are known; of two with one id, the sum decides in the end."""

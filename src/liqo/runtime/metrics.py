@@ -10,6 +10,7 @@ from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram
 from prometheus_client.metrics import MetricWrapperBase
 
 RECONCILE_BUCKETS = (0.001, 0.005, 0.02, 0.1, 0.5, 2, 10, 60)
+SEARCH_BUCKETS = (0.05, 0.2, 0.5, 1, 2, 5, 15, 60)
 REQUEST_BUCKETS = (0.002, 0.005, 0.01, 0.03, 0.1, 0.3, 1, 3, 10)
 
 
@@ -85,6 +86,13 @@ class Metrics:
             ["result"],
             registry=registry,
         )
+        self.dns_search_seconds = Histogram(
+            "liqo_dns_search_seconds",
+            "How long it took to ask for all that a domain says, by how that ended: answered, or the reason why not.",
+            ["result"],
+            buckets=SEARCH_BUCKETS,
+            registry=registry,
+        )
         self.lan_instances = Gauge(
             "liqo_lan_instances",
             "Service instances that the LAN agent knows of, whole or not.",
@@ -115,6 +123,10 @@ class Metrics:
         self.requests.labels(cluster, verb, resource, str(code)).inc()
         if verb != "watch":
             self.request_seconds.labels(cluster, verb).observe(took.total_seconds())
+
+    def observe_search(self, result: str, took: timedelta) -> None:
+        """Count one search of a domain."""
+        self.dns_search_seconds.labels(result).observe(took.total_seconds())
 
     def each(self) -> Iterator[MetricWrapperBase]:
         """Yield all metrics in the order they are declared."""

@@ -1,6 +1,6 @@
 """What a search makes of what name servers say, and of what they do not say, from one time to the next."""
 
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field, replace
 from datetime import timedelta
 from typing import Any
@@ -48,10 +48,12 @@ class Zone:
     lists: dict[str, Answer] = field(default_factory=dict)
     more: dict[tuple[str, Type], Answer] = field(default_factory=dict)
     asked: list[tuple[str, Type]] = field(default_factory=list)
+    each: Callable[[str], None] = lambda _name: None
     ipv6: bool = True
 
     async def ask(self, name: str, kind: Type) -> Answer:
         self.asked.append((name, kind))
+        self.each(name)
         if (name, kind) in self.more:
             return self.more[name, kind]
         match kind:
@@ -76,6 +78,7 @@ class Search:
         self.domains = Store()
         self.spec: dict[str, Any] = {"domain": APEX}
         self.home_id = home_id
+        self.took: list[tuple[str, timedelta]] = []
         self.born()
 
     def born(self) -> None:
@@ -92,6 +95,7 @@ class Search:
             home_id=lambda: self.home_id,
             events=Quiet(),
             clock=self.clock,
+            took=lambda result, took: self.took.append((result, took)),
         )
 
     async def run(self, **spec: Any) -> Outcome:
@@ -270,3 +274,28 @@ async def test_with_ipv6_it_is_a_cluster_like_any_other() -> None:
     await search.run()
     (sighting,) = search.sightings.of(cluster_id("a")).values()
     assert "https://[2001:db8::1]:6443" in sighting.endpoints
+
+
+async def test_how_long_a_search_took_is_told_by_how_it_ended(search: Search) -> None:
+    search.took.clear()
+    search.zone.each = lambda _name: setattr(search.clock, "at", search.clock.at + timedelta(seconds=1))
+    search.zone.lists = {}
+    await search.run()
+    search.zone.lists = {APEX: AWAY, SUB: AWAY}
+    await search.run()
+    seconds = timedelta(seconds=2)
+    assert search.took == [("NoSuchDomain", seconds), ("ServerAway", seconds)]
+
+
+async def test_a_domain_of_which_most_is_never_answered_is_told_in_time_and_hides_nobody() -> None:
+    """Each question about one that is silent takes a second, so that one search has no time for all hundred."""
+    dead = [f"0dead{n}" for n in range(100)]
+    search = Search(Zone({APEX: instances([*dead, "good"])}))
+    search.zone.more = {(f"{name}.{APEX}", Type.SRV): AWAY for name in dead}
+    second = timedelta(seconds=1)
+    search.zone.each = lambda name: setattr(search.clock, "at", search.clock.at + second * ("dead" in name))
+    await search.run()
+    assert (search.found, search.status["problemCount"]) == (set(), 101)
+    for _ in range(8):
+        await search.run()
+    assert search.found == {"g"}  # found in its turn, and kept when it is not its turn
