@@ -9,14 +9,20 @@ import sys
 from contextlib import suppress
 from datetime import UTC, datetime
 
+import dns.exception
 import dns.message
 
-from liqo.adapters.dns import _read, encode_domain
+from liqo.adapters.dns import _question, _read, encode_domain
 from liqo.adapters.dns_address import parse_servers
 from liqo.adapters.dns_server import Silent, read
+from liqo.api.foreign_cluster import ForeignCluster
 from liqo.api.reasons import Reason
+from liqo.api.search_domain import SearchDomainStatus
 from liqo.discovery.announcement import parse_announcement, show
-from liqo.discovery.dns import Type
+from liqo.discovery.dns import Answer, Type
+from liqo.discovery.domain import Known, conditions, judge, list_up, status_fields, sum_up, unanswered
+from liqo.discovery.sighting import dns_finder, forge_foreign, forge_source
+from liqo.discovery.zone import Said, targets
 from liqo.errors import Fault
 from liqo.identity.document import parse_document
 from liqo.identity.kubeconfig import parse_credentials
@@ -36,6 +42,8 @@ def one_input(data: bytes) -> None:
                 parse_announcement(rest.split(b"\0"))
             case b"d":
                 _dns(rest)
+            case b"z":
+                _zone(rest)
             case b"n":
                 encode_domain(text)
             case b"s":
@@ -53,11 +61,73 @@ def one_input(data: bytes) -> None:
 
 
 def _dns(rest: bytes) -> None:
+    """Read a message as the answer to a question that it may choose itself."""
+    for kind in Type:
+        _answer(rest, kind)
     wire = b"\0\0\x81\x80\0\1" + rest[:6].ljust(6, b"\0") + QUESTION.to_wire()[12:27] + rest[6:]
     for kind in Type:
         answer = read(wire, QUESTION)
         if answer is not None:
             _read(answer, "x.example", kind, Reason.PLAIN_DNS)
+
+
+def _zone(rest: bytes) -> None:
+    """Read messages, each after its length as over TCP, as the answers to all that is asked of a domain.
+
+    Whatever they say, it has to come to a status and to objects that our own kinds take.
+    """
+    wires = _split(rest)
+    lists = {name: _said(wires, Type.PTR) for name in ("x.example", "_liqo._tcp.x.example")}
+    listed = list_up(lists, {"x.example": ["a.x.example"]})
+    found: dict[str, Known] = {}
+    for instance in listed.instances[:4]:
+        services, texts = _said(wires, Type.SRV), _said(wires, Type.TXT)
+        addresses = {name: (_said(wires, Type.A), _said(wires, Type.AAAA)) for name in targets(services)}
+        said = Said(instance=instance, services=services, texts=texts, addresses=addresses)
+        found[instance] = judge(said, seed="", now=NOW)
+        if said.silent is not None:
+            found[instance] = unanswered(instance, said.silent, found[instance], NOW)
+    sightings, problems = sum_up(listed, found, home_id="")
+    told = [c.wire() for c in conditions(listed, found)]
+    SearchDomainStatus.parse(status_fields(sightings, problems) | {"conditions": told})
+    for seen in sightings.values():
+        wire = forge_foreign(seen, "WAN", join=False, accept_untrusted=True)
+        sources = [forge_source(dns_finder("x.example"), seen, NOW)]
+        ForeignCluster.parse(wire | {"status": {"sources": sources}})
+
+
+def _split(rest: bytes) -> list[bytes]:
+    """Return the messages, at most 16."""
+    found: list[bytes] = []
+    while rest and len(found) < 16:
+        end = 2 + int.from_bytes(rest[:2])
+        found.append(rest[2:end])
+        rest = rest[end:]
+    return found
+
+
+def _said(wires: list[bytes], kind: Type) -> Answer:
+    """Return the next message's answer, as the resolver has it."""
+    try:
+        return _answer(wires.pop(0), kind) if wires else Answer(fault=Reason.SERVER_AWAY)
+    except Silent as silent:
+        return Answer(fault=silent.reason)
+
+
+def _answer(wire: bytes, kind: Type) -> Answer:
+    try:
+        question = dns.message.from_wire(wire, question_only=True)
+        name = question.question[0].name.to_text(omit_final_dot=True)
+    except (dns.exception.DNSException, IndexError, ValueError):
+        raise Silent(Reason.BAD_ANSWER) from None
+    message = read(wire, question)
+    if message is None:
+        raise Silent(Reason.SERVER_AWAY)
+    answer, alias = _read(message, name, kind, Reason.PLAIN_DNS)
+    if alias:
+        with suppress(dns.exception.DNSException):
+            _question(alias, kind)
+    return answer
 
 
 if __name__ == "__main__":
