@@ -20,7 +20,7 @@ from liqo.runtime.ports import Selection
 
 DOMAIN = "bench.example"
 AT_ONCE = 64
-PORT = 5353
+PORT = 5300  # on 5353 the LAN agent listens
 POLL = timedelta(milliseconds=50)
 WITHIN = timedelta(seconds=120)
 

@@ -11,10 +11,11 @@ from datetime import UTC, datetime
 
 import dns.exception
 import dns.message
+import dns.rdatatype
 
-from liqo.adapters.dns import _question, _read, encode_domain
+from liqo.adapters.dns import encode_domain, read_answer
 from liqo.adapters.dns_address import parse_servers
-from liqo.adapters.dns_server import Silent, read
+from liqo.adapters.dns_message import Question, Silent, read
 from liqo.api.foreign_cluster import ForeignCluster
 from liqo.api.reasons import Reason
 from liqo.api.search_domain import SearchDomainStatus
@@ -29,7 +30,7 @@ from liqo.identity.kubeconfig import parse_credentials
 from liqo.identity.trust import parse_bundle, parse_server_url
 
 NOW = datetime(2026, 11, 23, tzinfo=UTC)
-QUESTION = dns.message.make_query("x.example", "PTR")
+QUESTION = Question.of("x.example", "PTR")
 
 
 def one_input(data: bytes) -> None:
@@ -64,11 +65,11 @@ def _dns(rest: bytes) -> None:
     """Read a message as the answer to a question that it may choose itself."""
     for kind in Type:
         _answer(rest, kind)
-    wire = b"\0\0\x81\x80\0\1" + rest[:6].ljust(6, b"\0") + QUESTION.to_wire()[12:27] + rest[6:]
+    wire = b"\0\0\x81\x80\0\1" + rest[:6].ljust(6, b"\0") + QUESTION.wire[12:27] + rest[6:]
     for kind in Type:
         answer = read(wire, QUESTION)
         if answer is not None:
-            _read(answer, "x.example", kind, Reason.PLAIN_DNS)
+            read_answer(answer, Question.of("x.example", kind), Reason.PLAIN_DNS)
 
 
 def _zone(rest: bytes) -> None:
@@ -116,17 +117,17 @@ def _said(wires: list[bytes], kind: Type) -> Answer:
 
 def _answer(wire: bytes, kind: Type) -> Answer:
     try:
-        question = dns.message.from_wire(wire, question_only=True)
-        name = question.question[0].name.to_text(omit_final_dot=True)
-    except (dns.exception.DNSException, IndexError, ValueError):
+        (asked, *_) = dns.message.from_wire(wire, question_only=True).question
+        question = Question.of(asked.name.to_text(), dns.rdatatype.to_text(asked.rdtype))
+    except (dns.exception.DNSException, ValueError):
         raise Silent(Reason.BAD_ANSWER) from None
     message = read(wire, question)
     if message is None:
         raise Silent(Reason.SERVER_AWAY)
-    answer, alias = _read(message, name, kind, Reason.PLAIN_DNS)
+    answer, alias = read_answer(message, Question.of(asked.name.to_text(), kind), Reason.PLAIN_DNS)
     if alias:
         with suppress(dns.exception.DNSException):
-            _question(alias, kind)
+            Question.of(alias, kind)
     return answer
 
 

@@ -16,7 +16,8 @@ import dns.rrset
 import idna
 
 from liqo.adapters.dns_address import Address, parse_servers
-from liqo.adapters.dns_server import PAYLOAD, Message, Server, Silent, connect
+from liqo.adapters.dns_message import Message, Question, Silent
+from liqo.adapters.dns_server import Server, connect
 from liqo.api.reasons import Reason
 from liqo.discovery.announcement import STRING_MAX, STRINGS_MAX, show
 from liqo.discovery.dns import Answer, Record, Service, Type
@@ -107,21 +108,21 @@ class NameServers:
         while name not in seen and len(seen) < ALIASES_MAX:
             seen.add(name)
             try:
-                question = _question(name, kind)
+                question = Question.of(name, kind)
             except dns.exception.DNSException:
                 return Answer(fault=Reason.NO_SUCH_DOMAIN, ttl=NEGATIVE)  # no such name can be
             try:
                 message, server = await self._exchange(question)
             except Silent as silent:
                 return Answer(fault=silent.reason)
-            answer, alias = _read(message, name, kind, _proof(message, server))
+            answer, alias = read_answer(message, question, _proof(message, server))
             shortest = answer.ttl if shortest is None else min(shortest, answer.ttl)
             if not alias:
                 return Answer(records=answer.records, ttl=shortest, fault=answer.fault, proof=answer.proof)
             name = alias
         return Answer(fault=Reason.CNAME_LOOP, ttl=NEGATIVE)
 
-    async def _exchange(self, question: Message) -> tuple[Message, Address]:
+    async def _exchange(self, question: Question) -> tuple[Message, Address]:
         """Ask the servers in turn; one that cannot say counts only if no other can."""
         said: tuple[Message, Address] | None = None
         reason = Reason.SERVER_AWAY
@@ -145,14 +146,6 @@ class NameServers:
         return said
 
 
-def _question(name: str, kind: Type) -> Message:
-    question = dns.message.make_query(
-        dns.name.from_text(name), kind.value, use_edns=0, payload=PAYLOAD, want_dnssec=False
-    )
-    question.flags |= dns.flags.AD  # RFC 6840 §5.7: tell us whether it is authentic
-    return question
-
-
 def _proof(message: Message, server: Address) -> Reason:
     """Return what proves an answer; a server's word on DNSSEC counts where nobody could have changed it."""
     if server.private and message.flags & dns.flags.AD:
@@ -160,7 +153,7 @@ def _proof(message: Message, server: Address) -> Reason:
     return Reason.ENCRYPTED if server.scheme != "dns" else Reason.PLAIN_DNS
 
 
-def _read(message: Message, name: str, kind: Type, proof: Reason) -> tuple[Answer, str]:
+def read_answer(message: Message, question: Question, proof: Reason) -> tuple[Answer, str]:
     """Return what a message says, and the name at which to go on if it ends in an alias.
 
     One that is cut off even over TCP (more than 64 KiB) says some of what there is, and that nobody knows the rest.
@@ -169,17 +162,17 @@ def _read(message: Message, name: str, kind: Type, proof: Reason) -> tuple[Answe
     if rcode not in {dns.rcode.NOERROR, dns.rcode.NXDOMAIN}:
         return Answer(fault=_RCODES.get(rcode, Reason.BAD_ANSWER), proof=proof), ""
     if message.flags & dns.flags.TC:
-        some = _find(message, dns.name.from_text(name), kind.value)
+        some = _find(message, question.name, question.kind)
         return Answer(records=_records(some) if some else (), fault=Reason.BAD_ANSWER, proof=proof), ""
-    at, ttl, steps = dns.name.from_text(name), None, 0
+    at, ttl, steps = question.name, None, 0
     seen = {at}
     while steps < ALIASES_MAX:
-        found = _find(message, at, kind.value)
+        found = _find(message, at, question.kind)
         if found is not None:
             return Answer(
                 records=_records(found), ttl=timedelta(seconds=_least(ttl, found.ttl)), proof=proof
             ), ""
-        alias = _find(message, at, "CNAME")
+        alias = _find(message, at, dns.rdatatype.CNAME)
         if alias is None:
             break
         at, ttl, steps = next(iter(alias)).target, _least(ttl, alias.ttl), steps + 1
@@ -201,8 +194,15 @@ def _least(first: int | None, second: int) -> int:
     return second if first is None else min(first, second)
 
 
-def _find(message: Message, name: dns.name.Name, kind: str) -> dns.rrset.RRset | None:
-    return message.get_rrset(dns.message.ANSWER, name, dns.rdataclass.IN, dns.rdatatype.from_text(kind))
+def _find(message: Message, name: dns.name.Name, kind: dns.rdatatype.RdataType) -> dns.rrset.RRset | None:
+    return next(
+        (
+            found
+            for found in message.answer
+            if found.rdtype == kind and found.rdclass == dns.rdataclass.IN and found.name == name
+        ),
+        None,
+    )
 
 
 def _negative_ttl(message: Message) -> timedelta:

@@ -1,7 +1,7 @@
 """How one name server is asked: UDP and then TCP, TLS, or HTTPS.
 
-Messages are dnspython's (RFC 1035, 6891). The exchange is ours: many questions share a socket, which is replaced
-after some, so that whoever wants to lie to us from afar has to guess a port and an id (RFC 5452 §9).
+Many questions share a socket, which is replaced after some, so that whoever wants to lie to us from afar has to guess a
+port and an id (RFC 5452 §9).
 """
 
 import asyncio
@@ -13,37 +13,23 @@ from datetime import timedelta
 from typing import Protocol
 
 import aiohttp
-import dns.exception
 import dns.flags
-import dns.message
-import dns.name
-import dns.rdatatype
 
 from liqo.adapters.dns_address import Address
+from liqo.adapters.dns_message import Message, Question, Silent, read
 from liqo.api.reasons import Reason
 
 TRY = timedelta(seconds=1)  # for one answer over UDP
 TRIES = 2
 STREAM = timedelta(seconds=4)  # for one answer over TCP, TLS or HTTPS, the handshake included
-PAYLOAD = 1_232  # bytes (DNS Flag Day 2020): no fragments
 ANSWER_MAX = 65_535
 SOCKET_QUESTIONS = 64  # after so many a new port is taken
-
-Message = dns.message.Message
-
-
-class Silent(Exception):  # noqa: N818  it is classed by what it says, not by being an error
-    """A server gave no answer that can be used."""
-
-    def __init__(self, reason: Reason) -> None:
-        super().__init__(reason)
-        self.reason = reason
 
 
 class Server(Protocol):
     """One server that can be asked."""
 
-    async def exchange(self, question: Message) -> Message:
+    async def exchange(self, question: Question) -> Message:
         """Return its answer to a question.
 
         Raises:
@@ -68,27 +54,6 @@ def connect(address: Address) -> Server:
             return PlainServer(address)
 
 
-def _numbered(wire: bytes, number: int) -> bytes:
-    """Return a message with that id."""
-    return number.to_bytes(2) + wire[2:]
-
-
-def read(wire: bytes, question: Message) -> Message | None:
-    """Return the answer to a question in a message that came under its id; None if it is one to another question.
-
-    Raises:
-        Silent: it cannot be read.
-    """
-    try:
-        answer = dns.message.from_wire(wire, ignore_trailing=True)
-    except (dns.exception.DNSException, ValueError, IndexError, struct.error, RecursionError):
-        raise Silent(Reason.BAD_ANSWER) from None
-    if not answer.flags & dns.flags.QR:
-        return None
-    cut_short = answer.flags & dns.flags.TC and not answer.question
-    return answer if cut_short or answer.question == question.question else None
-
-
 class PlainServer:
     """UDP, and TCP where an answer is cut off (RFC 7766), be it so that it cannot be read."""
 
@@ -98,13 +63,12 @@ class PlainServer:
         self._port: _Port | None = None
         self._opening = asyncio.Lock()
 
-    async def exchange(self, question: Message) -> Message:
+    async def exchange(self, question: Question) -> Message:
         """Return the server's answer."""
-        wire = question.to_wire()
         for _ in range(TRIES):
             try:
                 async with asyncio.timeout(TRY.total_seconds()):
-                    answer = await self._once(question, wire)
+                    answer = await self._once(question)
             except Silent as unread:
                 return await self._whole(question, unread)
             except (OSError, TimeoutError):
@@ -112,7 +76,7 @@ class PlainServer:
             return await self._whole(question) if answer.flags & dns.flags.TC else answer
         raise Silent(Reason.SERVER_AWAY)
 
-    async def _whole(self, question: Message, unread: Silent | None = None) -> Message:
+    async def _whole(self, question: Question, unread: Silent | None = None) -> Message:
         """Return over TCP what a datagram did not hold; of that nothing is used (RFC 2181 §9).
 
         Args:
@@ -129,7 +93,7 @@ class PlainServer:
                 raise
             raise unread from None
 
-    async def _once(self, question: Message, wire: bytes) -> Message:
+    async def _once(self, question: Question) -> Message:
         async with self._opening:
             port = self._port
             if port is None or port.asked >= SOCKET_QUESTIONS or port.lost:
@@ -137,7 +101,7 @@ class PlainServer:
                     port.retire()
                 port = self._port = await _Port.open(self._address)
             port.asked += 1
-        return await port.ask(question, wire)
+        return await port.ask(question)
 
     async def close(self) -> None:
         """Close all connections."""
@@ -152,7 +116,7 @@ class _Port(asyncio.DatagramProtocol):
     def __init__(self) -> None:
         self.asked, self.lost = 0, False
         self._retired = False
-        self._waiting: dict[int, tuple[Message, asyncio.Future[Message]]] = {}
+        self._waiting: dict[int, tuple[Question, asyncio.Future[Message]]] = {}
         self._transport: asyncio.DatagramTransport | None = None
 
     @classmethod
@@ -164,7 +128,7 @@ class _Port(asyncio.DatagramProtocol):
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         self._transport = transport  # type: ignore[assignment]
 
-    async def ask(self, question: Message, wire: bytes) -> Message:
+    async def ask(self, question: Question) -> Message:
         """Send a question under an id that no other one on this socket has."""
         assert self._transport is not None
         number = secrets.randbelow(65_536)
@@ -173,7 +137,7 @@ class _Port(asyncio.DatagramProtocol):
         future: asyncio.Future[Message] = asyncio.get_running_loop().create_future()
         self._waiting[number] = (question, future)
         try:
-            self._transport.sendto(_numbered(wire, number))
+            self._transport.sendto(question.numbered(number))
             return await future
         finally:
             del self._waiting[number]
@@ -220,7 +184,7 @@ class StreamServer:
         self._line: _Line | None = None
         self._opening = asyncio.Lock()
 
-    async def exchange(self, question: Message) -> Message:
+    async def exchange(self, question: Question) -> Message:
         """Return the server's answer; a connection that ended since the last one is opened once more."""
         try:
             async with asyncio.timeout(STREAM.total_seconds()):
@@ -254,7 +218,7 @@ class _Line:
 
     def __init__(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         self._reader, self._writer = reader, writer
-        self._waiting: dict[int, tuple[Message, asyncio.Future[Message]]] = {}
+        self._waiting: dict[int, tuple[Question, asyncio.Future[Message]]] = {}
         self._next = secrets.randbelow(65_536)
         self._task = asyncio.ensure_future(self._listen())
 
@@ -263,12 +227,12 @@ class _Line:
         """Whether nothing more comes."""
         return self._task.done()
 
-    async def ask(self, question: Message) -> Message:
+    async def ask(self, question: Question) -> Message:
         """Send a question and wait for its answer."""
         number = self._next = (self._next + 1) % 65_536
         future: asyncio.Future[Message] = asyncio.get_running_loop().create_future()
         self._waiting[number] = (question, future)
-        wire = _numbered(question.to_wire(), number)
+        wire = question.numbered(number)
         try:
             self._writer.write(struct.pack("!H", len(wire)) + wire)
             await self._writer.drain()
@@ -315,7 +279,7 @@ class HttpsServer:
         self._context = ssl.create_default_context()
         self._session: aiohttp.ClientSession | None = None
 
-    async def exchange(self, question: Message) -> Message:
+    async def exchange(self, question: Question) -> Message:
         """Return the server's answer."""
         if self._session is None:
             timeout = aiohttp.ClientTimeout(total=STREAM.total_seconds())
@@ -326,7 +290,7 @@ class HttpsServer:
         try:
             async with self._session.post(
                 self._url,
-                data=_numbered(question.to_wire(), 0),  # RFC 8484 §4.1
+                data=question.wire,  # under id 0: RFC 8484 §4.1
                 headers={"Content-Type": kind, "Accept": kind},
                 ssl=self._context,
                 allow_redirects=False,

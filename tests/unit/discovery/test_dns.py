@@ -3,6 +3,7 @@
 from collections import Counter
 from contextlib import suppress
 
+import dns.flags
 import dns.message
 import pytest
 from hypothesis import given
@@ -10,10 +11,10 @@ from hypothesis import strategies as st
 
 from liqo.adapters.dns import encode_domain
 from liqo.adapters.dns_address import Address, parse_servers
-from liqo.adapters.dns_server import Silent, read
+from liqo.adapters.dns_message import Question, Silent, read
 from liqo.api.reasons import Reason
 from liqo.discovery.announcement import Announcement, forge_announcement, parse_announcement, show
-from liqo.discovery.dns import Draw, Service, draws, order
+from liqo.discovery.dns import Draw, Service, Type, draws, order
 from liqo.errors import Invalid, Malformed
 
 ID = "a" * 32
@@ -167,7 +168,14 @@ def test_one_cluster_keeps_its_order() -> None:
 @given(st.binary(max_size=600))
 def test_any_datagram_is_read_or_refused(data: bytes) -> None:
     with suppress(Silent):
-        read(data, dns.message.make_query("x.example", "PTR"))
+        read(data, Question.of("x.example", "PTR"))
+
+
+@pytest.mark.parametrize("kind", list(Type))
+def test_a_question_is_what_dnspython_would_send(kind: Type) -> None:
+    theirs = dns.message.make_query("a-b.x.example", kind, use_edns=0, payload=1232, id=7)
+    theirs.flags |= dns.flags.AD
+    assert Question.of("a-b.x.example", kind).numbered(7) == theirs.to_wire()
 
 
 @given(st.lists(st.binary(max_size=300), max_size=80))
