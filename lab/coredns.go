@@ -12,6 +12,8 @@ import (
 	"github.com/coredns/coredns/coremain"
 )
 
+func init() { programs["coredns"] = coreDNS }
+
 func coreDNS() int {
 	coremain.Run()
 	return 0

@@ -11,6 +11,8 @@ import (
 	"sigs.k8s.io/kwok/pkg/utils/signals"
 )
 
+func init() { programs["kwok"] = kwok }
+
 // kwok's command takes its logger and configuration from the context, where InitFlags puts them.
 func kwok() int {
 	flags := pflag.NewFlagSet("kwok", pflag.ContinueOnError)

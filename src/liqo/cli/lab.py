@@ -11,7 +11,7 @@ import typer
 
 from liqo.cli.output import print_fault, print_json, print_table, stderr
 from liqo.errors import Fault, Invalid
-from liqo.lab.build import ensure_binaries
+from liqo.lab.build import NEWEST, ensure_binaries
 from liqo.lab.lab import Lab
 from liqo.lab.progress import OnConsole
 from liqo.lab.spec import ClusterSpec
@@ -26,6 +26,7 @@ app = typer.Typer(
 Name = Annotated[
     str, typer.Argument(metavar="NAME", help="A cluster of the lab, as `liqo lab status` shows it.")
 ]
+Older = typer.Option(metavar="VERSION", help="An older Kubernetes, such as 1.31; the newest by default.")
 _UNITS = {"ms": 0.001, "s": 1.0, "m": 60.0, "h": 3600.0, "d": 86400.0}
 _SPAN = re.compile(r"([+-]?)((?:\d+(?:\.\d+)?(?:ms|s|m|h|d))+|0)")
 _PART = re.compile(r"(\d+(?:\.\d+)?)(ms|s|m|h|d)")
@@ -58,6 +59,7 @@ def up(
             help="Whether they talk only to kubelets with a certificate of the cluster's CA, as k3s has it.",
         ),
     ] = None,
+    kubernetes: Annotated[str | None, Older] = None,
     loopback: Annotated[
         bool, typer.Option("--loopback", help="Loopback addresses instead of a LAN, for a new lab.")
     ] = False,
@@ -78,6 +80,7 @@ def up(
             nodes=nodes,
             anonymous=anonymous,
             kubelet_ca=kubelet_ca,
+            kubernetes=kubernetes,
             liqo=liqo,
             loopback=loopback,
         )
@@ -224,13 +227,15 @@ def skew(
 
 
 @app.command()
-def build() -> None:
+def build(kubernetes: Annotated[str, Older] = NEWEST) -> None:
     """Build the lab's programs now, and say where they are.
+
+    Of an older Kubernetes these are its own only; the newest brings all others.
 
     Example: liqo lab build
     """
     with OnConsole() as progress:
-        folder = ensure_binaries(progress).folder
+        folder = ensure_binaries(progress, kubernetes).folder
     typer.echo(str(folder / "bin"))
 
 
@@ -253,7 +258,8 @@ def _say(text: str) -> None:
 
 def _told(spec: ClusterSpec, started: Sequence[str], *, created: bool) -> str:
     if created:
-        return f"{spec.name}: up at {spec.api_url}, {spec.nodes} nodes; kubeconfig {spec.kubeconfig}"
+        older = f"Kubernetes {spec.kubernetes}, " if spec.kubernetes else ""
+        return f"{spec.name}: up at {spec.api_url}, {older}{spec.nodes} nodes; kubeconfig {spec.kubeconfig}"
     return f"{spec.name}: started {', '.join(started)}" if started else f"{spec.name}: all of it runs already"
 
 

@@ -1,6 +1,7 @@
-"""Builds the lab's programs from our Go module at first use; kept per hash of the sources.
+"""Builds the lab's programs from our Go modules at first use; kept per hash of the sources.
 
-One binary holds etcd, the Kubernetes programs, kwok and CoreDNS; symbolic links give each its name.
+One binary holds etcd, the Kubernetes programs, kwok and CoreDNS; symbolic links give each its name. An older
+Kubernetes is a binary of its own, of Kubernetes' own programs only; the others are everywhere the newest.
 """
 
 import fcntl
@@ -9,45 +10,66 @@ import os
 import re
 import subprocess
 import time
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
-from liqo.errors import Unavailable
+from liqo.errors import Invalid, Unavailable
 from liqo.lab.progress import Progress
 from liqo.lab.toolchain import find_go
 
-PROGRAMS = (
-    "etcd",
-    "kube-apiserver",
-    "kube-controller-manager",
-    "kube-scheduler",
-    "kubectl",
-    "kwok",
-    "coredns",
-)
+NEWEST = ""  # the Kubernetes of a cluster that asks for none
+KUBERNETES_PROGRAMS = ("kube-apiserver", "kube-controller-manager", "kube-scheduler", "kubectl")
+PROGRAMS = ("etcd", *KUBERNETES_PROGRAMS, "kwok", "coredns")
 _KUBERNETES = re.compile(r"^\s*(?:require\s+)?k8s\.io/kubernetes\s+(v\S+)", re.MULTILINE)
+_OLDER = re.compile(r"v(\d+)\.(\d+)")  # the folder of an older Kubernetes
 PACKAGES = 2_850  # so many are compiled with empty caches; the last minute links them
+OLDER_PACKAGES = 2_450
 _TAIL = 15
 
 
 @dataclass(frozen=True, slots=True)
 class Binaries:
-    """The built programs."""
+    """The built programs of one Kubernetes."""
 
     folder: Path
     version: str  # of Kubernetes, "v1.37.2"
 
     def path(self, program: str) -> str:
-        """Return the path of one of PROGRAMS."""
+        """Return the path of one of PROGRAMS; of an older Kubernetes, one of KUBERNETES_PROGRAMS."""
         return str(self.folder / "bin" / program)
 
 
-def source_folder() -> Path:
-    """Return where the Go module is: inside an installed package, or at the top of a checkout."""
+def source_folder(kubernetes: str = NEWEST) -> Path:
+    """Return where a Go module is: inside an installed package, or at the top of a checkout."""
     installed = Path(__file__).parent / "source"
-    return installed if installed.is_dir() else Path(__file__).parents[3] / "lab"
+    newest = installed if installed.is_dir() else Path(__file__).parents[3] / "lab"
+    return newest / f"v{kubernetes}" if kubernetes else newest
+
+
+def older_versions() -> tuple[str, ...]:
+    """Return the older versions of Kubernetes that there are, the oldest first: "1.31"."""
+    found = (_OLDER.fullmatch(path.name) for path in source_folder().glob("v*"))
+    numbers = sorted((int(match[1]), int(match[2])) for match in found if match)
+    return tuple(f"{major}.{minor}" for major, minor in numbers)
+
+
+def check_kubernetes(text: str) -> str:
+    """Return one of the older versions of Kubernetes, or NEWEST.
+
+    Raises:
+        Invalid: there is no such version in the lab; the hint lists those that there are.
+        Unavailable: the Go modules are not there.
+    """
+    newest = kubernetes_version(read_sources(source_folder())["go.mod"].decode())[1:].rpartition(".")[0]
+    older = older_versions()
+    if text in (NEWEST, newest):
+        return NEWEST
+    if text not in older:
+        known = ", ".join((*older, newest))
+        raise Invalid(f"the lab has no Kubernetes {text!r}", hint=f"--kubernetes takes {known}")
+    return text
 
 
 def cache_folder(env: Mapping[str, str]) -> Path:
@@ -87,31 +109,38 @@ def kubernetes_version(go_mod: str) -> str:
     return match[1]
 
 
-def ensure_binaries(progress: Progress) -> Binaries:
+def ensure_binaries(progress: Progress, kubernetes: str = NEWEST) -> Binaries:
     """Return the programs, built first if these sources never were.
 
     Two at once build once: the second waits. A build that was killed leaves nothing that counts.
 
+    Args:
+        progress: where it says how far it is.
+        kubernetes: which; NEWEST or an older one.
+
     Raises:
+        Invalid: the lab has no such Kubernetes.
         Unavailable: they cannot be built; the hint says why.
     """
-    sources = read_sources(source_folder())
+    older = check_kubernetes(kubernetes)
+    programs = KUBERNETES_PROGRAMS if older else PROGRAMS
+    sources = read_sources(source := source_folder(older))
     cache = cache_folder(os.environ)
     folder = cache / source_hash(sources)
     binaries = Binaries(folder, kubernetes_version(sources["go.mod"].decode()))
-    if not (folder / "bin" / PROGRAMS[-1]).exists():
+    if not (folder / "bin" / programs[-1]).exists():
         folder.mkdir(parents=True, exist_ok=True)
         with _locked(folder / "lock", progress):
             if not (folder / "lab").exists():
-                _build(source_folder(), folder / "lab", binaries.version, find_go(cache, progress), progress)
-            _link(folder)
+                _build(source, folder / "lab", binaries.version, find_go(cache, progress), progress)
+            _link(folder, programs)
     return binaries
 
 
-def _link(folder: Path) -> None:
+def _link(folder: Path, programs: Iterable[str]) -> None:
     """Give each program its name; the last link says that all are there."""
     (folder / "bin").mkdir(exist_ok=True)
-    for program in PROGRAMS:
+    for program in programs:
         link = folder / "bin" / program
         if not link.is_symlink():
             link.symlink_to("../lab")
@@ -129,8 +158,13 @@ def _locked(path: Path, progress: Progress) -> Iterator[None]:
 
 
 def _build(source: Path, target: Path, version: str, go: str, progress: Progress) -> None:
+    what, packages_in_all = (
+        (f"Kubernetes {version}", OLDER_PACKAGES)
+        if _OLDER.fullmatch(source.name)
+        else ("etcd, Kubernetes, kwok and CoreDNS", PACKAGES)
+    )
     progress.say(
-        "building etcd, Kubernetes, kwok and CoreDNS from source: once, 6 to 10 minutes on two cores"
+        f"building {what} from source: once, 6 to 10 minutes on two cores"
         " (about 1.5 GB of Go modules are fetched)"
     )
     env = {**os.environ, "CGO_ENABLED": "0", "GOTOOLCHAIN": "local", "GOFLAGS": "", "GOWORK": "off"}
@@ -148,7 +182,7 @@ def _build(source: Path, target: Path, version: str, go: str, progress: Progress
         for line in process.stderr:
             last = [*last[1 - _TAIL :], line.rstrip()]
             modules, packages = count(line, modules, packages)
-            progress.doing(describe(modules, packages, time.monotonic() - begun))
+            progress.doing(describe(modules, packages, packages_in_all, time.monotonic() - begun))
     if process.returncode:
         fresh.unlink(missing_ok=True)
         said = "\n".join(last)
@@ -167,9 +201,9 @@ def count(line: str, modules: int, packages: int) -> tuple[int, int]:
     return (modules, packages) if line.startswith(("go: ", "#")) else (modules, packages + 1)
 
 
-def describe(modules: int, packages: int, seconds: float) -> str:
+def describe(modules: int, packages: int, packages_in_all: int, seconds: float) -> str:
     """Return one line about how far a build is."""
     elapsed = f"{int(seconds) // 60}:{int(seconds) % 60:02d}"
     if packages:
-        return f"compiling: {packages} of about {PACKAGES} packages, {elapsed} so far"
+        return f"compiling: {packages} of about {packages_in_all} packages, {elapsed} so far"
     return f"fetching modules: {modules}, {elapsed} so far"

@@ -5,6 +5,8 @@ from dataclasses import dataclass, field
 
 from liqo.lab.spec import PORTS, ClusterSpec
 
+LIQO = "liqo"  # names of components of ours
+LIQO_LAN = "liqo-lan"
 PYTHON = "python"  # a program that is this interpreter; any other is one of the Go binary's
 POD_LOG_PREFIX = "2024-01-01T00:00:00Z stdout F"  # as a container runtime writes it (CRI log format)
 CLIENT_LIMITS = ("--kube-api-qps=2000", "--kube-api-burst=4000")  # else theirs is the speed that one measures
@@ -29,6 +31,7 @@ class Component:
         name: as `status` shows it and `logs` takes it.
         program: which of the programs of the Go binary, or PYTHON.
         args: its arguments.
+        kubernetes: which Kubernetes the program belongs to; "": the lab's newest.
         env: added to a small environment that is equal for all.
         files: written before it starts, by path under the cluster's folder.
         probe: when it is ready; None: when it runs.
@@ -39,6 +42,7 @@ class Component:
     name: str
     program: str
     args: tuple[str, ...]
+    kubernetes: str = ""
     env: Mapping[str, str] = field(default_factory=dict)
     files: Mapping[str, str] = field(default_factory=dict)
     probe: Probe | None = None
@@ -87,6 +91,7 @@ def kube_apiserver(spec: ClusterSpec) -> Component:
     return Component(
         name="kube-apiserver",
         program="kube-apiserver",
+        kubernetes=spec.kubernetes,
         args=(
             f"--etcd-servers=https://{spec.private}:{PORTS['etcd']}",
             f"--etcd-cafile={pki / 'etcd-ca.crt'}",
@@ -123,6 +128,7 @@ def kube_controller_manager(spec: ClusterSpec) -> Component:
     return Component(
         name="kube-controller-manager",
         program="kube-controller-manager",
+        kubernetes=spec.kubernetes,
         args=(
             f"--kubeconfig={spec.folder / 'controller-manager.kubeconfig'}",
             f"--bind-address={spec.private}",
@@ -147,6 +153,7 @@ def kube_scheduler(spec: ClusterSpec) -> Component:
     return Component(
         name="kube-scheduler",
         program="kube-scheduler",
+        kubernetes=spec.kubernetes,
         args=(
             f"--kubeconfig={spec.folder / 'scheduler.kubeconfig'}",
             f"--bind-address={spec.private}",
@@ -204,7 +211,7 @@ def liqo(
     skew = {"LIQO_CLOCK_SKEW": f"{spec.skew:g}"} if spec.skew else {}
     loopback = ("--allow-loopback",) if spec.host.startswith("127.") else ()
     return Component(
-        name="liqo",
+        name=LIQO,
         program=PYTHON,
         args=(
             "-m",
@@ -234,7 +241,7 @@ def liqo_lan(
         env: further environment.
     """
     return Component(
-        name="liqo-lan",
+        name=LIQO_LAN,
         program=PYTHON,
         args=(
             "-m",

@@ -15,12 +15,12 @@ from pathlib import Path
 
 from liqo.errors import Invalid, Refused
 from liqo.lab import dns
-from liqo.lab.build import Binaries, ensure_binaries
-from liqo.lab.component import Component, liqo, liqo_lan
+from liqo.lab.build import NEWEST, Binaries, check_kubernetes, ensure_binaries
+from liqo.lab.component import LIQO, LIQO_LAN, Component, liqo, liqo_lan
 from liqo.lab.folder import default_folder, locked, remove
 from liqo.lab.naming import start_name_server, write_zone
 from liqo.lab.network import Network
-from liqo.lab.observe import components_of, observe_cluster
+from liqo.lab.observe import component_of, components_of, observe_cluster
 from liqo.lab.plane import Runner, in_parallel
 from liqo.lab.process import end, find, marks
 from liqo.lab.progress import Progress, Silent
@@ -30,9 +30,9 @@ from liqo.lab.spec import ClusterSpec, Mode, check_name, check_nodes
 from liqo.lab.state import State, read_state, write_private, write_state
 from liqo.lab.status import ClusterStatus, Command, Upped
 
+__all__ = ["LIQO", "LIQO_LAN", "Lab"]  # the names of our components are used beside a Lab
+
 DEFAULT_NAMES = ("rome", "milan")
-LIQO = "liqo"
-LIQO_LAN = "liqo-lan"
 # Nothing in a lab is reached through a proxy of the machine.
 PROXIES = {"http_proxy", "https_proxy", "all_proxy", "no_proxy"}
 
@@ -43,11 +43,15 @@ class Lab:
     Args:
         folder: where everything of it is kept; LIQO_LAB_DIR or .lab by default.
         progress: where it says what it does.
+        kubernetes: the version of new clusters that ask for none, "1.31".
     """
 
-    def __init__(self, folder: Path | None = None, *, progress: Progress | None = None) -> None:
+    def __init__(
+        self, folder: Path | None = None, *, progress: Progress | None = None, kubernetes: str = NEWEST
+    ) -> None:
         self.folder = folder.resolve() if folder else default_folder(os.environ)
         self.progress = progress or Silent()
+        self.kubernetes = check_kubernetes(kubernetes)
 
     def up(
         self,
@@ -56,6 +60,7 @@ class Lab:
         nodes: int | None = None,
         anonymous: bool | None = None,
         kubelet_ca: bool | None = None,
+        kubernetes: str | None = None,
         liqo: bool | None = None,
         lan: bool | None = None,
         loopback: bool = False,
@@ -68,6 +73,7 @@ class Lab:
             anonymous: whether the API servers take anonymous requests; None: as it was, or yes.
             kubelet_ca: whether they talk only to kubelets with a certificate of the cluster's CA, as k3s has
                 it; None: as it was, or no.
+            kubernetes: which version they have, "1.31"; None: as it was, or the lab's own.
             liqo: whether Liqo belongs to these clusters; None: as it was, or yes.
             lan: whether a LAN agent belongs to them; None: as it was, or yes. On loopback there is none.
             loopback: a new lab uses loopback addresses even where a LAN could be made.
@@ -80,14 +86,17 @@ class Lab:
             check_name(name)
         if nodes is not None:
             check_nodes(nodes)
+        if kubernetes is not None:
+            kubernetes = check_kubernetes(kubernetes)
         with locked(self.folder):
-            binaries = ensure_binaries(self.progress)
+            binaries = self._binaries(self.kubernetes if kubernetes is None else kubernetes)
             state = settle_network(self.folder, self.progress, loopback=loopback)
             wanted = tuple(dict.fromkeys(names)) or tuple(state.clusters) or DEFAULT_NAMES
             created = tuple(name for name in wanted if name not in state.clusters)
             with ExitStack() as stack:
                 sockets = {name: _sockets(stack, state.mode) for name in created}
                 for name in wanted:
+                    new = self.kubernetes if name in created else None
                     ports = ports_of(sockets.get(name, {}))
                     state = with_cluster(
                         state,
@@ -95,6 +104,7 @@ class Lab:
                         nodes=nodes,
                         anonymous=anonymous,
                         kubelet_ca=kubelet_ca,
+                        kubernetes=new if kubernetes is None else kubernetes,
                         liqo=liqo,
                         lan=lan,
                         ports=ports,
@@ -173,7 +183,7 @@ class Lab:
             spec = state.cluster(name)
             runner = self._runner(state)
             if component is not None:
-                wanted = self._component(spec, component, extra_args=extra_args, env=env)
+                wanted = component_of(spec, component, extra_args=extra_args, env=env)
                 return self._start_one(runner, spec, wanted)
             started = self._start_planes(state, (name,), runner.binaries)[name]
             if spec.liqo and spec.controller_kubeconfig.exists():
@@ -202,13 +212,13 @@ class Lab:
         with locked(self.folder):
             state = self._state()
             spec = state.cluster(name)
-            chosen = components_of(spec) if component is None else (self._component(spec, component),)
+            chosen = components_of(spec) if component is None else (component_of(spec, component),)
             return self._runner(state).stop(name, chosen)
 
     def kill(self, name: str, component: str) -> None:
         """Kill a component with -9, as a crash would."""
         spec = self.cluster(name)
-        self._component(spec, component)
+        component_of(spec, component)
         ours = [r for r in find(self.folder) if r.cluster == name and r.part == component]
         end(ours, self.folder, term_seconds=0)
 
@@ -216,13 +226,16 @@ class Lab:
         """Return how to run a program in a cluster's network, with KUBECONFIG and the matching kubectl."""
         state = self._state()
         spec = state.cluster(name)
-        binaries = ensure_binaries(self.progress)
+        binaries = self._binaries()
+        folders = dict.fromkeys((binaries[spec.kubernetes].folder, binaries[NEWEST].folder))
         inherited = {key: value for key, value in os.environ.items() if key.lower() not in PROXIES}
         env = {
             **inherited,
             **marks(self.folder, name, "exec"),
             "KUBECONFIG": str(spec.lan_kubeconfig),
-            "PATH": os.pathsep.join((str(binaries.folder / "bin"), os.environ.get("PATH", os.defpath))),
+            "PATH": os.pathsep.join(
+                (*(str(folder / "bin") for folder in folders), os.environ.get("PATH", os.defpath))
+            ),
         }
         return Command([*Network(self.folder, state.mode).enter(name), *argv], env)
 
@@ -290,7 +303,7 @@ class Lab:
         """Return the log of a component; `relay` is one here too."""
         spec = self.cluster(name)
         if component != "relay":
-            self._component(spec, component)
+            component_of(spec, component)
         return spec.log(component)
 
     def name_server(self) -> tuple[str, int]:
@@ -318,9 +331,15 @@ class Lab:
             raise Invalid(f"no lab in {self.folder}", hint="liqo lab up, or set LIQO_LAB_DIR to where it is")
         return state
 
-    def _runner(self, state: State, binaries: Binaries | None = None) -> Runner:
+    def _binaries(self, further: str = NEWEST) -> dict[str, Binaries]:
+        """Return the programs of each Kubernetes in this lab, and of one more; built first if need be."""
+        state = read_state(self.folder)
+        known = {spec.kubernetes for spec in state.clusters.values()} if state else set()
+        return {each: ensure_binaries(self.progress, each) for each in sorted({NEWEST, further, *known})}
+
+    def _runner(self, state: State, binaries: Mapping[str, Binaries] | None = None) -> Runner:
         network = Network(self.folder, state.mode)
-        return Runner(self.folder, network, binaries or ensure_binaries(self.progress), self.progress)
+        return Runner(self.folder, network, binaries or self._binaries(), self.progress)
 
     def _two(self, name: str, other: str) -> tuple[Network, int, int]:
         state = self._state()
@@ -328,28 +347,11 @@ class Lab:
             raise Invalid("a cluster cannot be cut off from itself", hint="name two of them")
         return Network(self.folder, state.mode), state.cluster(name).index, state.cluster(other).index
 
-    def _component(
-        self,
-        spec: ClusterSpec,
-        name: str,
-        *,
-        extra_args: Sequence[str] = (),
-        env: Mapping[str, str] | None = None,
-    ) -> Component:
-        if name == LIQO:
-            return liqo(spec, extra_args=extra_args, env=env)
-        if name == LIQO_LAN and spec.has_agent:
-            return liqo_lan(spec, extra_args=extra_args, env=env)
-        known = {component.name: component for component in components_of(spec)}
-        if name not in known:
-            raise Invalid(f"{spec.name} has no component {name!r}", hint=f"it has {', '.join(known)}")
-        return known[name]
-
     def _start_planes(
         self,
         state: State,
         names: Sequence[str],
-        binaries: Binaries,
+        binaries: Mapping[str, Binaries],
         sockets: Mapping[str, Sockets] | None = None,
     ) -> dict[str, tuple[str, ...]]:
         runner = self._runner(state, binaries)

@@ -1,9 +1,10 @@
 """Looks at a cluster: what runs, and whether it is ready."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 
+from liqo.errors import Invalid
 from liqo.lab.client import is_ready
-from liqo.lab.component import Component, liqo, liqo_lan, plane
+from liqo.lab.component import LIQO, LIQO_LAN, Component, liqo, liqo_lan, plane
 from liqo.lab.plane import in_parallel, read_cluster_id
 from liqo.lab.process import Running
 from liqo.lab.spec import NAMESPACE, ClusterSpec
@@ -19,6 +20,24 @@ def components_of(spec: ClusterSpec) -> tuple[Component, ...]:
         *((liqo(spec),) if spec.liqo else ()),
         *((liqo_lan(spec),) if spec.has_agent else ()),
     )
+
+
+def component_of(
+    spec: ClusterSpec, name: str, *, extra_args: Sequence[str] = (), env: Mapping[str, str] | None = None
+) -> Component:
+    """Return one component of a cluster; further arguments and environment are for Liqo's own.
+
+    Raises:
+        Invalid: it has none of that name.
+    """
+    if name == LIQO:
+        return liqo(spec, extra_args=extra_args, env=env)
+    if name == LIQO_LAN and spec.has_agent:
+        return liqo_lan(spec, extra_args=extra_args, env=env)
+    known = {component.name: component for component in components_of(spec)}
+    if name not in known:
+        raise Invalid(f"{spec.name} has no component {name!r}", hint=f"it has {', '.join(known)}")
+    return known[name]
 
 
 def observe_cluster(spec: ClusterSpec, processes: Sequence[Running]) -> ClusterStatus:

@@ -33,11 +33,13 @@ class Runner:
     Args:
         folder: of the lab.
         network: its namespaces.
-        binaries: the built programs.
+        binaries: the built programs, by what a component or a cluster calls its Kubernetes.
         progress: where it says what it does.
     """
 
-    def __init__(self, folder: Path, network: Network, binaries: Binaries, progress: Progress) -> None:
+    def __init__(
+        self, folder: Path, network: Network, binaries: Mapping[str, Binaries], progress: Progress
+    ) -> None:
         self.folder = folder
         self.network = network
         self.binaries = binaries
@@ -46,8 +48,9 @@ class Runner:
 
     def command(self, component: Component) -> tuple[str, ...]:
         """Return program and arguments as the kernel shows them."""
-        program = sys.executable if component.program == PYTHON else self.binaries.path(component.program)
-        return (program, *component.args)
+        if component.program == PYTHON:
+            return (sys.executable, *component.args)
+        return (self.binaries[component.kubernetes].path(component.program), *component.args)
 
     def running(self, cluster: str, component: str) -> Running | None:
         """Return the process of a component."""
@@ -120,7 +123,7 @@ class Runner:
         there = {item["metadata"]["name"] for item in answer.json().get("items", ())}
         wanted = {node_name(spec, number): number for number in range(1, spec.nodes + 1)}
         for name in sorted(wanted.keys() - there):
-            node = forge_node(spec, wanted[name], self.binaries.version)
+            node = forge_node(spec, wanted[name], self.binaries[spec.kubernetes].version)
             answer = api(spec, "POST", "/api/v1/nodes", node)
             if answer.status not in (CREATED, CONFLICT):
                 raise Unavailable(f"{spec.name}: node {name} cannot be created: {answer.body.decode()}")

@@ -4,6 +4,8 @@
     def test_two_clusters_reach_each_other(pair: Lab) -> None:
         done = pair.exec("rome", ["kubectl", "--server", pair.cluster("milan").api_url, "version"])
 
+`pytest --kubernetes 1.31` runs the same tests on an older Kubernetes, where they ask for none themselves.
+
 Each worker of pytest-xdist has labs of its own, in folders of its own, which always come down at its end.
 Within a worker they last the whole session: use names and namespaces of your own, or the `lab` factory.
 """
@@ -17,6 +19,7 @@ from typing import Protocol, TypeVar
 
 import pytest
 
+from liqo.lab.build import NEWEST
 from liqo.lab.lab import Lab
 
 T = TypeVar("T")
@@ -71,6 +74,13 @@ def wait_until(look: Callable[[], T], timeout: float = EVENTUALLY_SECONDS) -> T:
         pause.wait(PAUSE_SECONDS)
 
 
+def pytest_addoption(parser: pytest.Parser) -> None:
+    """Add the option that chooses the Kubernetes of all clusters."""
+    parser.addoption(
+        "--kubernetes", metavar="VERSION", default=NEWEST, help="an older Kubernetes for the lab's clusters"
+    )
+
+
 @pytest.fixture(scope="session")
 def eventually() -> Eventually:
     """Wait for the state of the world instead of sleeping."""
@@ -78,17 +88,19 @@ def eventually() -> Eventually:
 
 
 @pytest.fixture(scope="session")
-def lab_factory(tmp_path_factory: pytest.TempPathFactory) -> Iterator[LabFactory]:
+def lab_factory(
+    tmp_path_factory: pytest.TempPathFactory, pytestconfig: pytest.Config
+) -> Iterator[LabFactory]:
     """Make labs that last as long as the session."""
     with ExitStack() as stack:
-        yield _factory(tmp_path_factory.mktemp, stack)
+        yield _factory(tmp_path_factory.mktemp, stack, pytestconfig.getoption("--kubernetes"))
 
 
 @pytest.fixture
-def lab(tmp_path_factory: pytest.TempPathFactory) -> Iterator[LabFactory]:
+def lab(tmp_path_factory: pytest.TempPathFactory, pytestconfig: pytest.Config) -> Iterator[LabFactory]:
     """Make labs for one test: stop, kill and cut in them as you like."""
     with ExitStack() as stack:
-        yield _factory(tmp_path_factory.mktemp, stack)
+        yield _factory(tmp_path_factory.mktemp, stack, pytestconfig.getoption("--kubernetes"))
 
 
 @pytest.fixture(scope="session")
@@ -103,9 +115,9 @@ def pair(lab_factory: LabFactory) -> Lab:
     return lab_factory("rome", "milan")
 
 
-def _factory(mktemp: Callable[[str], Path], stack: ExitStack) -> LabFactory:
+def _factory(mktemp: Callable[[str], Path], stack: ExitStack, kubernetes: str) -> LabFactory:
     def make(*names: str, nodes: int = 3, anonymous: bool = True, loopback: bool = False) -> Lab:
-        made = Lab(mktemp("lab"))
+        made = Lab(mktemp("lab"), kubernetes=kubernetes)
         stack.callback(made.down)
         if names:
             made.up(names, nodes=nodes, anonymous=anonymous, liqo=False, loopback=loopback)

@@ -6,7 +6,8 @@ from collections.abc import Mapping
 from dataclasses import replace
 from pathlib import Path
 
-from liqo.errors import Unavailable
+from liqo.errors import Invalid, Unavailable
+from liqo.lab.build import NEWEST
 from liqo.lab.network import Network, free_subnet, missing_tools
 from liqo.lab.process import end, find, tail
 from liqo.lab.progress import Progress
@@ -59,18 +60,29 @@ def with_cluster(
     nodes: int | None,
     anonymous: bool | None,
     kubelet_ca: bool | None = None,
+    kubernetes: str | None = None,
     liqo: bool | None,
     lan: bool | None = None,
     ports: Mapping[str, int],
 ) -> State:
-    """Return the lab with that cluster in it, and the options that were named; `ports` are a new one's."""
+    """Return the lab with that cluster in it, and the options that were named; `ports` are a new one's.
+
+    Raises:
+        Invalid: it has another Kubernetes; what one version has stored, another need not be able to read.
+    """
     old = state.clusters.get(name)
+    if old and kubernetes not in (None, old.kubernetes):
+        raise Invalid(
+            f"{name} keeps the Kubernetes that it was made with, {old.kubernetes or 'the newest'}",
+            hint="name a new cluster, or liqo lab down first",
+        )
     spec = old or ClusterSpec(
         name=name,
         index=state.next_index(),
         folder=state.folder / name,
         mode=state.mode,
         subnet=state.subnet,
+        kubernetes=kubernetes or NEWEST,
         ports=ports,
     )
     spec = replace(

@@ -55,6 +55,7 @@ class ClusterSpec:
     subnet: str = LAN
     nodes: int = DEFAULT_NODES
     anonymous: bool = True
+    kubernetes: str = ""  # an older version, "1.31"; "": the lab's newest
     kubelet_ca: bool = False  # whether the API server checks who a kubelet is, as k3s does
     liqo: bool = True
     lan: bool = True  # whether its LAN agent belongs to it; never without a LAN

@@ -63,6 +63,7 @@ def format_state(state: State) -> str:
             "index": spec.index,
             "nodes": spec.nodes,
             "anonymous": spec.anonymous,
+            "kubernetes": spec.kubernetes,
             "kubelet_ca": spec.kubelet_ca,
             "liqo": spec.liqo,
             "lan": spec.lan,

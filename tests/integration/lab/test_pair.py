@@ -168,7 +168,7 @@ def test_the_kubeconfig_works_from_any_shell(pair: Lab) -> None:
 
 def test_exec_has_the_matching_kubectl(pair: Lab) -> None:
     versions = json.loads(pair.kubectl("rome", "version", "-o", "json"))
-    assert versions["clientVersion"]["gitVersion"] == versions["serverVersion"]["gitVersion"] == "v1.37.2"
+    assert versions["clientVersion"]["gitVersion"] == versions["serverVersion"]["gitVersion"]
 
 
 def test_clusters_are_independent(pair: Lab) -> None:

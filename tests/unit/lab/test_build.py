@@ -2,12 +2,16 @@ from pathlib import Path
 
 import pytest
 
-from liqo.errors import Unavailable
+from liqo.errors import Invalid, Unavailable
 from liqo.lab.build import (
+    NEWEST,
+    PACKAGES,
     cache_folder,
+    check_kubernetes,
     count,
     describe,
     kubernetes_version,
+    older_versions,
     read_sources,
     source_folder,
     source_hash,
@@ -33,6 +37,28 @@ def test_the_sources_of_this_checkout_are_found() -> None:
     sources = read_sources(source_folder())
     assert {"go.mod", "go.sum", "main.go"} <= sources.keys()
     assert kubernetes_version(sources["go.mod"].decode()).startswith("v1.")
+
+
+def test_each_older_kubernetes_has_a_module_of_its_own_and_the_same_sources() -> None:
+    newest = read_sources(source_folder())
+    for version in older_versions():
+        older = read_sources(source_folder(version))
+        assert kubernetes_version(older["go.mod"].decode()).startswith(f"v{version}.")
+        shared = older.keys() - {"go.mod", "go.sum"}
+        assert {name: older[name] for name in shared} == {name: newest[name] for name in shared}
+        assert shared == {"main.go", "kubernetes.go", "kubectl.go"}
+
+
+def test_a_kubernetes_that_there_is_not_is_told_with_those_that_there_are() -> None:
+    newest = kubernetes_version(read_sources(source_folder())["go.mod"].decode())
+    minor = ".".join(newest.removeprefix("v").split(".")[:2])
+    assert check_kubernetes(NEWEST) == check_kubernetes(minor) == NEWEST
+    assert [check_kubernetes(version) for version in older_versions()] == [*older_versions()]
+    for unknown in ("1.2", "v1.31", newest, "../lab"):
+        with pytest.raises(Invalid, match="no Kubernetes") as refused:
+            check_kubernetes(unknown)
+        assert "1.31, " in refused.value.hint
+        assert minor in refused.value.hint
 
 
 def test_missing_sources_are_said(tmp_path: Path) -> None:
@@ -73,8 +99,8 @@ def test_progress_counts_modules_and_then_packages() -> None:
     ]:
         modules, packages = count(line, modules, packages)
     assert (modules, packages) == (2, 1)
-    assert describe(2, 0, 5) == "fetching modules: 2, 0:05 so far"
-    assert describe(2, 1, 65.4) == "compiling: 1 of about 2850 packages, 1:05 so far"
+    assert describe(2, 0, PACKAGES, 5) == "fetching modules: 2, 0:05 so far"
+    assert describe(2, 1, 2850, 65.4) == "compiling: 1 of about 2850 packages, 1:05 so far"
 
 
 @pytest.mark.parametrize(

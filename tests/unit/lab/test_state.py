@@ -24,6 +24,7 @@ def states(draw: st.DrawFn) -> State:
             subnet=subnet,
             nodes=draw(st.integers(0, 250)),
             anonymous=draw(st.booleans()),
+            kubernetes=draw(st.sampled_from(["", "1.31"])),
             kubelet_ca=draw(st.booleans()),
             liqo=draw(st.booleans()),
             skew=draw(st.floats(-1e6, 1e6)),
