@@ -21,12 +21,14 @@ from liqo.adapters.failover import FailoverCluster
 from liqo.adapters.kubeconfig import Access
 from liqo.adapters.tls import PeerTrust
 from liqo.api.kinds import (
+    ADVERTISEMENT,
     CLUSTER_CONFIG,
     CONFIG_MAP,
     FEDERATION_REQUEST,
     FOREIGN_CLUSTER,
     NAMESPACE,
     NODE,
+    ROLE,
     ROLE_BINDING,
     SERVICE_ACCOUNT,
 )
@@ -395,12 +397,19 @@ class World:
 
     async def begin(self) -> None:
         for number, name in enumerate(("rome", "milan"), start=1):
-            side = self.sides[name] = Side(self, name, number)
-            await side.api.create(NODE, real_node(f"{name}-1"))
-            spec = {"discoveryConfig": {"clusterName": name}}
-            await side.api.create(CLUSTER_CONFIG, {"metadata": {"name": "clusterconfig"}, "spec": spec})
-            await side.start()
+            await self.install(name, number)
         await self.run(timedelta(seconds=1))
+
+    async def install(self, name: str, number: int) -> None:
+        """Make a cluster from nothing; what was at that address before is gone without a word."""
+        if name in self.sides:
+            await self.sides[name].stop()
+            self.sides[name].api.end_watches()
+        side = self.sides[name] = Side(self, name, number)
+        await side.api.create(NODE, real_node(f"{name}-1"))
+        spec = {"discoveryConfig": {"clusterName": name}}
+        await side.api.create(CLUSTER_CONFIG, {"metadata": {"name": "clusterconfig"}, "spec": spec})
+        await side.start()
 
     async def run(self, span: timedelta, step: timedelta = timedelta(milliseconds=250)) -> None:
         """Let time pass in small steps."""
@@ -422,6 +431,28 @@ class World:
             "allowUntrustedCA": True,
         }
         await self.sides[home].api.create(FOREIGN_CLUSTER, {"metadata": {"name": name}, "spec": spec})
+
+    async def set_spec(self, side: str, name: str, **spec: object) -> None:
+        """Change fields of a ForeignCluster."""
+        await self.sides[side].api.patch(FOREIGN_CLUSTER, Key("", name), {"spec": spec})
+
+    def is_ready(self) -> bool:
+        """Return whether rome has one virtual node, and it is Ready."""
+        rome = self.sides["rome"]
+        ready = rome.condition("foreign-cluster", "NodeReady") == ("True", "Ready")
+        return len(rome.virtual_nodes()) == 1 and ready
+
+    def leftovers(self) -> dict[str, list[str]]:
+        """Return everything that a peering may leave behind, of both sides."""
+        found: dict[str, list[str]] = {}
+        for name, side in self.sides.items():
+            for kind in (ADVERTISEMENT, FEDERATION_REQUEST, NAMESPACE, ROLE, ROLE_BINDING, SERVICE_ACCOUNT):
+                there = [o["metadata"]["name"] for o in side.api.objects(kind)]
+                if there:
+                    found[f"{name}/{kind.plural}"] = there
+            if side.virtual_nodes():
+                found[f"{name}/nodes"] = [n["metadata"]["name"] for n in side.virtual_nodes()]
+        return found
 
     async def end(self) -> None:
         for side in self.sides.values():

@@ -173,6 +173,7 @@ class PeerClusters:
             failures=tally.failures,
             message=tally.message,
             reason=tally.reason,
+            expires=tally.expires,
         )
 
     def drop(self, cluster_id: str, way: Way) -> None:

@@ -76,6 +76,8 @@ class Outgoing(Model):
     node_name: str | None = None
     refused_generation: int | None = None  # the generation of spec that was refused
     ending_since: Time | None = None
+    asked_as: str = ""  # our own ClusterID at that time
+    access: Digest = ""  # of our own address and CA, as we handed them over
 
 
 class Incoming(Model):
@@ -90,6 +92,7 @@ class Incoming(Model):
     token_digest: Digest = ""  # of the newest sealed kubeconfig that we handed over
     token_renews: Time | None = None  # when the next one is due
     token_expires: Time | None = None
+    access: Digest = ""  # of our own address and CA, as we handed them over
     offered: Resources | None = None  # by the room `sharing`
     accepted_at: Time | None = None
     reason: ReasonText = ""

@@ -1,7 +1,7 @@
 """Runs incoming peerings: a key is the ClusterID of a home cluster."""
 
 from collections.abc import Sequence
-from datetime import timedelta
+from datetime import datetime, timedelta
 
 from liqo.api.advertisement import Advertisement
 from liqo.api.conditions import condition
@@ -19,7 +19,7 @@ from liqo.api.names import (
 )
 from liqo.api.reasons import ConditionType, Reason
 from liqo.api.rights import forge_tenant_rights
-from liqo.errors import Fault, Malformed, NotTrusted, Refused, Unavailable
+from liqo.errors import Fault, Forbidden, Malformed, NotTrusted, Refused, Unauthorized, Unavailable
 from liqo.identity.cluster_id import is_legacy_id
 from liqo.identity.document import Document, parse_document
 from liqo.identity.keys import Keys
@@ -41,8 +41,9 @@ from liqo.peering.loop_rights import grant, issue_token
 from liqo.peering.loop_tenant import MANAGER, Tenants
 from liqo.runtime.loop import Outcome
 from liqo.runtime.plan import created_or_there
-from liqo.runtime.ports import Way
+from liqo.runtime.ports import Health, Session, Way
 
+MEANT_AFTER = timedelta(seconds=11)  # a refusal that is said again so much later
 AWAY_ENDS = timedelta(seconds=60)  # refused for so long, without a new request: home ended it
 
 
@@ -172,7 +173,9 @@ class IncomingPeerings(Tenants):
             foreign = ForeignCluster.parse(await created_or_there(self.home, FOREIGN_CLUSTER, wire))
         await self._owner.hold(foreign, held=True)
         old = foreign.status.incoming.wire() if foreign.status.incoming is not None else {}
-        incoming = {k: v for k, v in old.items() if k in {"tokenDigest", "tokenRenews", "tokenExpires"}} | {
+        incoming = {
+            k: v for k, v in old.items() if k in {"tokenDigest", "tokenRenews", "tokenExpires", "access"}
+        } | {
             "phase": "Accepted",
             "jti": asked.jti,
             "lastRequest": format_time(asked.issued),
@@ -206,8 +209,9 @@ class IncomingPeerings(Tenants):
         session = self.clusters.get(cluster_id, Way.INCOMING)
         assert session is not None
         now = self.clock.now()
-        if session.health == "Refused" and now >= session.since + AWAY_ENDS:
-            return await self._end(cluster_id, seen)
+        over = self._over(session)
+        if over is not None and now >= over:
+            return await self._give_up(foreign, seen)
         if session.reason == Reason.CA_NOT_TRUSTED:
             refused = condition(ConditionType.SHARING, False, Reason.CA_NOT_TRUSTED, session.message)
             await self._tell(foreign, incoming.wire(), [refused])
@@ -229,12 +233,13 @@ class IncomingPeerings(Tenants):
         current = remote.spec.kube_config if remote is not None and remote.spec.answers == asked.jti else None
         due = incoming.token_renews
         times: Wire = {}
-        if current is None or digest(current) != incoming.token_digest or due is None or now >= due:
+        moved = incoming.access not in {"", us.access}
+        if current is None or digest(current) != incoming.token_digest or due is None or now >= due or moved:
             tenant = tenant_namespace(cluster_id)
             token = await issue_token(self.home, tenant, TENANT_SERVICE_ACCOUNT, self.clock)
             recipient = Keys.parse(asked.wire["spec"]["keys"]).sealing
             current = forge_sealed(us, token.text, tenant, recipient, cluster_id)
-            due, times = token.renews, token.times()
+            due, times = token.renews, token.times() | {"access": us.access}
         spec = {
             "phase": "Offered",
             "answers": asked.jti,
@@ -243,7 +248,11 @@ class IncomingPeerings(Tenants):
             "kubeConfig": current,
             "tokenSeen": token_seen,
         }
-        writes = await self._advertise(cluster_id, session.cluster, spec, session.namespace)
+        try:
+            writes = await self._advertise(cluster_id, session.cluster, spec, session.namespace)
+        except (Unauthorized, Forbidden) as fault:
+            wake = max((over or now) - now, MEANT_AFTER)  # said twice it is meant
+            return Outcome(wake=wake, outcome="waiting", reason=fault.reason)
         status = incoming.wire() | {
             "phase": "Offered",
             "kubeConfig": sealed,
@@ -251,7 +260,26 @@ class IncomingPeerings(Tenants):
             **times,
         }
         writes += await self._tell(foreign, status, [condition(ConditionType.SHARING, True, Reason.OFFERED)])
-        return Outcome(wake=max(due - now, timedelta(seconds=1)), writes=writes)
+        wake = max(min(due, over or due) - now, timedelta(seconds=1))
+        return Outcome(wake=wake, writes=writes)
+
+    def _over(self, session: Session) -> datetime | None:
+        """Return when a home cluster that does not answer us any more is given up; None while it does."""
+        if session.health == Health.REFUSED:
+            return session.since + AWAY_ENDS
+        if session.health == Health.READY or session.expires is None:
+            return None
+        return session.expires + timedelta(seconds=self.config().peering_config.forget_after)
+
+    async def _give_up(self, foreign: ForeignCluster, seen: Seen) -> Outcome:
+        """End what a home cluster has here that ended it, or was not heard of for too long."""
+        wire = self.foreigns.get(Key("", foreign.metadata.name))
+        if wire is not None:
+            message = (
+                "It does not let us in any more, or was not heard of for too long: its rights here are gone."
+            )
+            self.events.emit(wire, FOREIGN_CLUSTER, reason=Reason.ENDED, message=message)
+        return await self._end(foreign.spec.cluster_id or "", seen)
 
     def _newest_sealed(
         self, cluster_id: str, foreign: ForeignCluster, remote: Advertisement | None

@@ -1,31 +1,26 @@
 """Runs outgoing peerings: a key is the name of a ForeignCluster."""
 
-from collections.abc import Callable, Sequence
-from dataclasses import dataclass
 from datetime import timedelta
 
 from liqo.api.advertisement import Advertisement
 from liqo.api.conditions import condition, status_body
-from liqo.api.foreign_cluster import ForeignCluster, counting, endpoints_of
-from liqo.api.kinds import ADVERTISEMENT, FEDERATION_REQUEST, FOREIGN_CLUSTER, ROLE, SERVICE_ACCOUNT
-from liqo.api.meta import Condition, Key, Wire, find_condition, format_time
-from liqo.api.names import OUTGOING_FINALIZER, peer_account, request_name
+from liqo.api.foreign_cluster import ForeignCluster, counting
+from liqo.api.kinds import ADVERTISEMENT, FEDERATION_REQUEST, FOREIGN_CLUSTER
+from liqo.api.meta import Key, Wire, find_condition, format_time
+from liqo.api.names import peer_account, request_name
 from liqo.api.reasons import ConditionType, Reason
 from liqo.api.rights import forge_peer_rights
 from liqo.errors import Absent, Fault, Malformed, NotTrusted, Refused, Unavailable
 from liqo.identity.kubeconfig import digest
 from liqo.identity.request import new_jti
-from liqo.peering.conditions import OUTGOING
 from liqo.peering.forge import forge_request, forge_sealed
-from liqo.peering.loop_rights import grant, issue_token, revoke
-from liqo.peering.loop_status import Owner
+from liqo.peering.loop_meeting import MANAGER, Meetings
+from liqo.peering.loop_rights import grant, issue_token
 from liqo.peering.outgoing import APART, GIVE_UP_AFTER, Decision, Move, Seen, decide, is_accepted
-from liqo.peering.ports import Contact, Met, Ourselves
+from liqo.peering.ports import Met
 from liqo.runtime.loop import Outcome
-from liqo.runtime.ports import Clock, Cluster, Clusters, Events, Health, Way
-from liqo.runtime.store import Store
+from liqo.runtime.ports import Health, Way
 
-MANAGER = "liqo-outgoing"
 SOON = timedelta(milliseconds=200)
 PASSING = (
     Reason.TOO_MANY_PENDING,
@@ -34,19 +29,8 @@ PASSING = (
 )  # refusals that may pass by themselves
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class OutgoingPeerings:
-    """All that the reconciles of outgoing peerings share."""
-
-    home: Cluster
-    clusters: Clusters
-    contact: Contact
-    foreigns: Store  # ForeignClusters, by index "cluster-id"
-    advertisements: Store  # in Liqo's namespace
-    nodes: Store  # by index "cluster-id"
-    us: Callable[[], Ourselves]
-    events: Events
-    clock: Clock
+class OutgoingPeerings(Meetings):
+    """All reconciles of outgoing peerings."""
 
     async def reconcile(self, key: Key) -> Outcome:
         """Bring one outgoing peering a step closer."""
@@ -88,6 +72,7 @@ class OutgoingPeerings:
             foreign=foreign,
             counts=counts.metadata.name,
             home_id=us.cluster_id,
+            access=us.access,
             server=us.server,
             advertisement=offer,
             unusable=fault,
@@ -154,44 +139,6 @@ class OutgoingPeerings:
         await self.home.patch(FOREIGN_CLUSTER, Key("", name), patch, manager=f"{MANAGER}-once")
         return Outcome(writes=1, outcome="waiting")
 
-    async def _meet(self, foreign: ForeignCluster) -> Met:
-        """Meet the cluster, and say on the ForeignCluster why that fails if it does."""
-        servers = endpoints_of(foreign)
-        if not servers:
-            raise Refused(
-                "no address of that cluster is known",
-                reason=Reason.NO_ADDRESS,
-                hint="set spec.apiUrl, or let discovery find it",
-            )
-        try:
-            return await self.contact.meet(
-                servers,
-                foreign.spec.namespace,
-                expected=foreign.spec.cluster_id,
-                allow_untrusted=foreign.spec.allow_untrusted_ca,
-                door=foreign.spec.door_url or "",
-            )
-        except Fault as fault:
-            await self._tell_fault(foreign, fault)
-            raise
-
-    async def _tell_fault(self, foreign: ForeignCluster, fault: Fault) -> None:
-        """Put a fault of first contact where a person looks for it."""
-        trust = {Reason.CA_NOT_TRUSTED, Reason.ADDRESS_REFUSED}
-        identity = {
-            Reason.WRONG_CLUSTER_ID,
-            Reason.BAD_SIGNATURE,
-            Reason.DOCUMENT_EXPIRED,
-            Reason.CLOCK_SKEW,
-            Reason.DOCUMENT_MISSING,
-        }
-        changes = [condition(ConditionType.REQUESTED, False, fault.reason, str(fault))]
-        if fault.reason in trust:
-            changes.append(condition(ConditionType.TRUSTED, False, fault.reason, str(fault)))
-        if fault.reason in identity:
-            changes.append(condition(ConditionType.IDENTITY_VERIFIED, False, fault.reason, str(fault)))
-        await self._tell(foreign, self._outgoing(foreign), changes)
-
     async def _ask(self, foreign: ForeignCluster) -> Outcome:
         """Give foreign the rights it needs here, and send a request that carries them."""
         us = self.us()
@@ -219,6 +166,8 @@ class OutgoingPeerings:
             "server": met.server,
             "requestedAt": format_time(self.clock.now()),
             "tokenDigest": digest(sealed),
+            "askedAs": us.cluster_id,
+            "access": us.access,
             **token.times(),
         }
         told = find_condition(foreign.status.conditions, ConditionType.REQUESTED)
@@ -239,7 +188,7 @@ class OutgoingPeerings:
             reason = Reason.REQUEST_REFUSED if isinstance(fault, Refused) else fault.reason
             conditions[2] = condition(ConditionType.REQUESTED, False, reason, str(fault))
             if final:
-                out |= {"phase": "Refused", "refusedGeneration": foreign.metadata.generation}
+                out |= self._refused(foreign)
             await self._tell(foreign, out, conditions, signing_key=met.document.keys.thumbprint)
             outcome, wake = ("refused", None) if final else ("waiting", APART)
             return Outcome(writes=3, wake=wake, outcome=outcome, reason=fault.reason)
@@ -264,7 +213,7 @@ class OutgoingPeerings:
         sealed = forge_sealed(us, token.text, us.namespace, met.document.keys.sealing, cluster_id)
         await self._advertisement_status(offer, token_seen=offer.status.token_seen, kube_config=sealed)
         out = self._outgoing(foreign, phase=decision.phase)
-        out |= {"tokenDigest": digest(sealed), **token.times()}
+        out |= {"tokenDigest": digest(sealed), "access": us.access, **token.times()}
         await self._tell(foreign, out, decision.conditions)
         return Outcome(writes=3, wake=SOON)
 
@@ -321,58 +270,3 @@ class OutgoingPeerings:
         except (Refused, Malformed):
             return True  # whoever is there now keeps nothing of ours
         return True
-
-    async def _revoke(self, cluster_id: str) -> None:
-        """Remove what foreign could do here, and then what it could see."""
-        namespace, account = self.us().namespace, peer_account(cluster_id)
-        key = Key(namespace, account)
-        attributes = {
-            "verb": "get",
-            "group": ADVERTISEMENT.group,
-            "resource": ADVERTISEMENT.plural,
-            "namespace": namespace,
-            "name": cluster_id,
-        }
-        await revoke(
-            self.home,
-            bindings=[key],
-            probe=(account, namespace, attributes),
-            then=[(ADVERTISEMENT, Key(namespace, cluster_id)), (SERVICE_ACCOUNT, key), (ROLE, key)],
-            clock=self.clock,
-        )
-
-    @staticmethod
-    def _outgoing(foreign: ForeignCluster, **changes: str | None) -> Wire:
-        """Return status.outgoing as it is but for the changes, without what another loop owns there."""
-        outgoing = foreign.status.outgoing
-        kept = outgoing.wire() if outgoing is not None else {}
-        kept.pop("nodeName", None)
-        return kept | {k: v for k, v in changes.items() if v is not None}
-
-    async def _tell(
-        self,
-        foreign: ForeignCluster,
-        outgoing: Wire | None,
-        changes: Sequence[Condition],
-        *,
-        signing_key: str = "",
-        only: frozenset[str] | None = None,
-    ) -> int:
-        """Write our part of the status; the key that was proved once stays."""
-        fields: Wire = {"outgoing": outgoing} if outgoing else {}
-        key = signing_key or foreign.status.signing_key
-        if key:
-            fields["signingKey"] = key
-        return await self._owner.tell(foreign, fields, changes, only=only)
-
-    @property
-    def _owner(self) -> Owner:
-        return Owner(
-            home=self.home,
-            foreigns=self.foreigns,
-            manager=MANAGER,
-            finalizer=OUTGOING_FINALIZER,
-            conditions=frozenset(OUTGOING),
-            events=self.events,
-            clock=self.clock,
-        )

@@ -8,6 +8,11 @@ true          no clusterID                         LEARN it from the well-known 
 true          no request, or it is due again       ASK: rights for foreign, then a FederationRequest
 true          a request, no answer to it           REST until the answer or the next due time
 true          foreign refused or ended it          REFUSED: rights revoked, until spec changes
+true          another cluster is at its address    REFUSED: likewise, but looked at again and again
+true          we were another cluster when we      END: what that one had
+              asked
+true          our address or CA is another now,    ASK again: foreign learns ours, we learn its
+              or foreign's CA is
 true          an offer                             REST; Established once sharing accepted it
 true          our token is two thirds through      HAND_OVER the next one in the Advertisement's status
 """
@@ -52,6 +57,7 @@ class Seen:
     foreign: ForeignCluster
     counts: str  # the name of the ForeignCluster that counts for this clusterID
     home_id: str
+    access: str = ""  # Ourselves.access
     server: str  # our own address, as others have to reach it
     advertisement: Advertisement | None
     session: Session | None  # with the credentials of that Advertisement, if it is accepted
@@ -83,14 +89,27 @@ def decide(seen: Seen, now: datetime) -> Decision:
         return Decision(move=Move.LEARN)
     if spec.cluster_id == seen.home_id:
         return _refuse(Reason.OWN_CLUSTER)
+    if outgoing is not None and outgoing.asked_as not in {"", seen.home_id}:
+        return _leave(seen, started=started, counts=counts)
     if outgoing is not None and outgoing.phase == "Refused":
-        if outgoing.refused_generation == foreign.metadata.generation:
-            return Decision(move=Move.REFUSED if started else Move.REST)
-        return Decision(move=Move.ASK)
+        return _stay_refused(foreign, outgoing, now, started=started)
     if outgoing is None or not outgoing.jti or outgoing.phase in {"Requesting", "Ending"}:
         wait = undelivered_wait(foreign, now)
         return Decision(move=Move.REST, wake=wait) if wait > timedelta() else Decision(move=Move.ASK)
     return _follow(seen, outgoing, now)
+
+
+def _stay_refused(foreign: ForeignCluster, outgoing: Outgoing, now: datetime, *, started: bool) -> Decision:
+    """Nothing until spec changes; but an identity that was replaced may be restored from a backup."""
+    if outgoing.refused_generation != foreign.metadata.generation:
+        return Decision(move=Move.ASK)
+    if started:
+        return Decision(move=Move.REFUSED)
+    verified = find_condition(foreign.status.conditions, ConditionType.IDENTITY_VERIFIED)
+    if verified is None or verified.reason != Reason.IDENTITY_REPLACED or outgoing.requested_at is None:
+        return Decision(move=Move.REST)
+    wait = outgoing.requested_at + ASK_AGAIN_MOST - now
+    return Decision(move=Move.REST, wake=wait) if wait > timedelta() else Decision(move=Move.ASK)
 
 
 def undelivered_wait(foreign: ForeignCluster, now: datetime) -> timedelta:
@@ -228,6 +247,8 @@ def _keep(
     if seen.unusable:
         bad = condition(ConditionType.ADVERTISED, False, Reason.BAD_CREDENTIALS, seen.unusable)
         return Decision(move=Move.REST, phase="Requested", conditions=(*good, bad))
+    if outgoing.access not in {"", seen.access}:
+        return Decision(move=Move.ASK)
     conditions = (
         *good,
         condition(ConditionType.ADVERTISED, True, Reason.OFFER_ACCEPTED),
@@ -235,17 +256,19 @@ def _keep(
     )
     established = Decision(move=Move.REST, phase="Established", conditions=conditions, use_offer=True)
     session = seen.session
-    if session is not None and (
-        session.health is Health.EXPIRED
-        or (session.health is Health.REFUSED and now >= session.since + BELIEVE_REFUSAL)
-    ):
+    doubted = session is not None and (
+        session.health is Health.REFUSED
+        or (session.health is Health.AWAY and session.reason == Reason.CA_NOT_TRUSTED)
+    )
+    believe = max(session.since + BELIEVE_REFUSAL - now, timedelta()) if session and doubted else None
+    if believe == timedelta() or (session is not None and session.health is Health.EXPIRED):
         return Decision(move=Move.ASK)
     due, end = outgoing.token_renews, outgoing.token_expires
     if due is None or end is None:
         return established
     wake = max(due - now, timedelta(seconds=1))
-    if session is not None and session.health is Health.REFUSED:
-        wake = min(wake, max(session.since + BELIEVE_REFUSAL - now, timedelta(seconds=1)))
+    if believe is not None:
+        wake = min(wake, max(believe, timedelta(seconds=1)))
     if now >= last_call(due, end) and offer.spec.token_seen != outgoing.token_digest:
         return Decision(move=Move.ASK)
     if now >= due:

@@ -8,6 +8,7 @@ from typing import Protocol
 from liqo.api.meta import Wire
 from liqo.identity.cluster_id import ClusterID, Identity
 from liqo.identity.document import Document
+from liqo.identity.kubeconfig import digest
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -22,6 +23,11 @@ class Ourselves:
     ca_pem: str
     publish_ca: bool  # untrusted mode: the CA goes into the document
     door_url: str = ""  # where strangers ask; "" if the API server takes anonymous requests
+
+    @property
+    def access(self) -> str:
+        """Return a digest of how others reach us: it changes when they have to be told again."""
+        return digest(f"{self.server}\n{self.ca_pem if self.publish_ca else ''}")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -127,6 +127,7 @@ class Session:
     failures: int  # in a row
     message: str = ""  # what the last failure was
     reason: str = ""  # of that
+    expires: datetime | None = None  # our token there; None: it does not say
 
 
 class Clusters(Protocol):

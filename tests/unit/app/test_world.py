@@ -1,54 +1,18 @@
 """Whole peerings between two clusters in memory, from the seed's YAML to a Ready node and back."""
 
-from collections.abc import AsyncIterator
 from datetime import timedelta
-
-import pytest
 
 from liqo.api.kinds import (
     ADVERTISEMENT,
+    CLUSTER_CONFIG,
     FEDERATION_REQUEST,
     FOREIGN_CLUSTER,
     NAMESPACE,
-    ROLE,
-    ROLE_BINDING,
-    SERVICE_ACCOUNT,
 )
 from liqo.api.meta import Key, Wire
 from world import NS, World
 
 FEW_SECONDS = timedelta(seconds=5)
-
-
-@pytest.fixture
-async def world() -> AsyncIterator[World]:
-    made = World()
-    await made.begin()
-    yield made
-    await made.end()
-
-
-async def set_spec(world: World, side: str, name: str, **spec: object) -> None:
-    await world.sides[side].api.patch(FOREIGN_CLUSTER, Key("", name), {"spec": spec})
-
-
-def is_ready(world: World) -> bool:
-    rome = world.sides["rome"]
-    nodes = rome.virtual_nodes()
-    return len(nodes) == 1 and rome.condition("foreign-cluster", "NodeReady") == ("True", "Ready")
-
-
-def leftovers(world: World) -> dict[str, list[str]]:
-    """Return everything that a peering may leave behind, of both sides."""
-    found: dict[str, list[str]] = {}
-    for name, side in world.sides.items():
-        for kind in (ADVERTISEMENT, FEDERATION_REQUEST, NAMESPACE, ROLE, ROLE_BINDING, SERVICE_ACCOUNT):
-            there = [o["metadata"]["name"] for o in side.api.objects(kind)]
-            if there:
-                found[f"{name}/{kind.plural}"] = there
-        if side.virtual_nodes():
-            found[f"{name}/nodes"] = [n["metadata"]["name"] for n in side.virtual_nodes()]
-    return found
 
 
 async def test_the_seed_s_yaml_becomes_a_ready_node(world: World) -> None:
@@ -57,7 +21,7 @@ async def test_the_seed_s_yaml_becomes_a_ready_node(world: World) -> None:
     (node,) = world.sides["rome"].virtual_nodes()
     assert node["metadata"]["name"] == f"liqo-milan-{world.sides['milan'].id[:6]}"
     assert node["status"]["allocatable"] == {"cpu": "1200m", "memory": "2457Mi", "pods": "33"}
-    assert is_ready(world)
+    assert world.is_ready()
     made = world.sides["milan"].foreign(world.sides["rome"].id)
     assert made is not None
     assert made["spec"]["discoveryType"] == "IncomingPeering"
@@ -75,16 +39,16 @@ async def test_an_id_that_is_not_said_is_learnt(world: World) -> None:
     found = rome.foreign("foreign-cluster")
     assert found is not None
     assert found["spec"]["clusterID"] == milan.id
-    assert is_ready(world)
+    assert world.is_ready()
 
 
 async def test_unjoin_leaves_nothing_on_either_side(world: World) -> None:
     await world.join("rome", "milan")
     await world.run(FEW_SECONDS)
-    assert leftovers(world)
-    await set_spec(world, "rome", "foreign-cluster", join=False)
+    assert world.leftovers()
+    await world.set_spec("rome", "foreign-cluster", join=False)
     await world.run(FEW_SECONDS)
-    assert leftovers(world) == {}
+    assert world.leftovers() == {}
     assert world.sides["milan"].api.objects(FOREIGN_CLUSTER) == []
     found = world.sides["rome"].foreign("foreign-cluster")
     assert found is not None
@@ -96,7 +60,7 @@ async def test_deleting_the_foreign_cluster_is_unjoining(world: World) -> None:
     await world.run(FEW_SECONDS)
     await world.sides["rome"].api.delete(FOREIGN_CLUSTER, Key("", "foreign-cluster"))
     await world.run(FEW_SECONDS)
-    assert leftovers(world) == {}
+    assert world.leftovers() == {}
     assert world.sides["rome"].foreign("foreign-cluster") is None
 
 
@@ -108,9 +72,9 @@ async def test_both_join_at_once_and_unjoining_one_way_leaves_the_other(world: W
     assert len(world.sides["milan"].virtual_nodes()) == 1
     for side in world.sides.values():
         assert len(side.api.objects(FOREIGN_CLUSTER)) == 1
-    await set_spec(world, "milan", "foreign-cluster", join=False)
+    await world.set_spec("milan", "foreign-cluster", join=False)
     await world.run(FEW_SECONDS)
-    assert is_ready(world)
+    assert world.is_ready()
     assert world.sides["milan"].virtual_nodes() == []
 
 
@@ -122,19 +86,19 @@ async def test_a_manual_one_takes_over_what_an_incoming_one_had(world: World) ->
     (only,) = world.sides["milan"].api.objects(FOREIGN_CLUSTER)
     assert only["metadata"]["name"] == "by-hand"
     assert only["status"]["incoming"]["phase"] == "Offered"
-    assert is_ready(world)
+    assert world.is_ready()
 
 
 async def test_twenty_times_join_and_unjoin_grows_nothing(world: World) -> None:
     await world.join("rome", "milan")
     await world.run(FEW_SECONDS)
     for _ in range(20):
-        await set_spec(world, "rome", "foreign-cluster", join=False)
+        await world.set_spec("rome", "foreign-cluster", join=False)
         await world.run(FEW_SECONDS)
-        assert leftovers(world) == {}
-        await set_spec(world, "rome", "foreign-cluster", join=True)
+        assert world.leftovers() == {}
+        await world.set_spec("rome", "foreign-cluster", join=True)
         await world.run(FEW_SECONDS)
-        assert is_ready(world)
+        assert world.is_ready()
 
 
 async def test_tokens_are_renewed_over_many_lifetimes_without_a_new_request(world: World) -> None:
@@ -144,7 +108,7 @@ async def test_tokens_are_renewed_over_many_lifetimes_without_a_new_request(worl
     (request,) = world.sides["milan"].api.objects(FEDERATION_REQUEST)
     for _ in range(8):
         await world.run(world.longest_token, timedelta(seconds=5))
-        assert is_ready(world)
+        assert world.is_ready()
     (later,) = world.sides["milan"].api.objects(FEDERATION_REQUEST)
     assert later["metadata"]["uid"] == request["metadata"]["uid"]
 
@@ -159,7 +123,7 @@ async def test_a_peering_recovers_from_tokens_that_ended_on_both_sides(world: Wo
     for side in world.sides.values():
         await side.start()
     await world.run(timedelta(minutes=3), timedelta(seconds=1))
-    assert is_ready(world)
+    assert world.is_ready()
 
 
 async def test_a_foreign_cluster_that_is_away_makes_the_node_not_ready_and_back(world: World) -> None:
@@ -172,16 +136,16 @@ async def test_a_foreign_cluster_that_is_away_makes_the_node_not_ready_and_back(
     assert len(rome.virtual_nodes()) == 1
     milan.down = False
     await world.run(timedelta(seconds=20))
-    assert is_ready(world)
+    assert world.is_ready()
 
 
 async def test_unjoining_a_dead_cluster_ends_within_half_a_minute(world: World) -> None:
     await world.join("rome", "milan")
     await world.run(FEW_SECONDS)
     world.sides["milan"].down = True
-    await set_spec(world, "rome", "foreign-cluster", join=False)
+    await world.set_spec("rome", "foreign-cluster", join=False)
     await world.run(timedelta(seconds=35))
-    assert not [name for name in leftovers(world) if name.startswith("rome/")]
+    assert not [name for name in world.leftovers() if name.startswith("rome/")]
 
 
 async def test_foreign_forgets_a_home_that_left_while_it_was_away(world: World) -> None:
@@ -189,22 +153,22 @@ async def test_foreign_forgets_a_home_that_left_while_it_was_away(world: World) 
     await world.run(FEW_SECONDS)
     await world.sides["milan"].stop()
     world.sides["milan"].down = True
-    await set_spec(world, "rome", "foreign-cluster", join=False)
+    await world.set_spec("rome", "foreign-cluster", join=False)
     await world.run(timedelta(seconds=40))
     world.sides["milan"].down = False
     await world.sides["milan"].start()
     await world.run(timedelta(minutes=3), timedelta(seconds=1))
-    assert leftovers(world) == {}
+    assert world.leftovers() == {}
 
 
 async def test_a_denied_home_sees_why_and_nothing_is_left(world: World) -> None:
     await world.join("rome", "milan")
     await world.run(FEW_SECONDS)
     rome, milan = world.sides["rome"], world.sides["milan"]
-    await set_spec(world, "milan", rome.id, incoming="Deny")
+    await world.set_spec("milan", rome.id, incoming="Deny")
     await world.run(FEW_SECONDS)
     assert rome.condition("foreign-cluster", "Accepted") == ("False", "Denied")
-    assert leftovers(world) == {}
+    assert world.leftovers() == {}
     kept = milan.foreign(rome.id)
     assert kept is not None
     assert kept["spec"]["incoming"] == "Deny"
@@ -213,8 +177,6 @@ async def test_a_denied_home_sees_why_and_nothing_is_left(world: World) -> None:
 async def test_manual_policy_waits_for_a_person_and_goes_on(world: World) -> None:
     rome, milan = world.sides["rome"], world.sides["milan"]
     manual: Wire = {"spec": {"peeringConfig": {"requestPolicy": "Manual"}}}
-    from liqo.api.kinds import CLUSTER_CONFIG  # noqa: PLC0415
-
     await milan.api.patch(CLUSTER_CONFIG, Key("", "clusterconfig"), manual)
     await world.join("rome", "milan")
     await world.run(timedelta(seconds=15))
@@ -225,7 +187,7 @@ async def test_manual_policy_waits_for_a_person_and_goes_on(world: World) -> Non
     allow = {"spec": {"peeringConfig": {"allowedClusters": [rome.id]}}}
     await milan.api.patch(CLUSTER_CONFIG, Key("", "clusterconfig"), allow)
     await world.run(FEW_SECONDS)
-    assert is_ready(world)
+    assert world.is_ready()
 
 
 async def test_an_advertisement_deleted_by_hand_comes_back(world: World) -> None:
@@ -234,7 +196,7 @@ async def test_an_advertisement_deleted_by_hand_comes_back(world: World) -> None
     await world.sides["rome"].api.delete(ADVERTISEMENT, Key(NS, world.sides["milan"].id))
     await world.run(FEW_SECONDS)
     assert world.sides["rome"].api.objects(ADVERTISEMENT)
-    assert is_ready(world)
+    assert world.is_ready()
 
 
 async def test_a_request_deleted_by_hand_is_made_again(world: World) -> None:
@@ -243,14 +205,12 @@ async def test_a_request_deleted_by_hand_is_made_again(world: World) -> None:
     (request,) = world.sides["milan"].api.objects(FEDERATION_REQUEST)
     await world.sides["milan"].api.delete(FEDERATION_REQUEST, Key.of(request))
     await world.run(timedelta(minutes=3), timedelta(seconds=1))
-    assert is_ready(world)
+    assert world.is_ready()
 
 
 async def test_a_smaller_offer_makes_a_smaller_node(world: World) -> None:
     await world.join("rome", "milan")
     await world.run(FEW_SECONDS)
-    from liqo.api.kinds import CLUSTER_CONFIG  # noqa: PLC0415
-
     half = {"spec": {"advertisementConfig": {"outgoing": {"resourceSharingPercentage": 15}}}}
     await world.sides["milan"].api.patch(CLUSTER_CONFIG, Key("", "clusterconfig"), half)
     await world.run(FEW_SECONDS)
@@ -266,4 +226,4 @@ async def test_a_request_that_does_not_get_through_says_why_and_gets_through_lat
     assert rome.condition("foreign-cluster", "Requested") == ("False", "Unreachable")
     milan.gate = gate
     await world.run(timedelta(seconds=10))
-    assert is_ready(world)
+    assert world.is_ready()

@@ -1,11 +1,8 @@
 """Clusters that are found, in a world of two: what comes of them with and without a person's word."""
 
-from collections.abc import AsyncIterator
 from dataclasses import replace
 from datetime import timedelta
 from typing import Any
-
-import pytest
 
 from liqo.api.kinds import CLUSTER_CONFIG, FOREIGN_CLUSTER, SEARCH_DOMAIN
 from liqo.api.meta import Key, Wire
@@ -14,14 +11,6 @@ from world import NS, Side, World
 
 FEW_SECONDS = timedelta(seconds=5)
 DOMAIN = "mydomain.com"
-
-
-@pytest.fixture
-async def world() -> AsyncIterator[World]:
-    made = World()
-    await made.begin()
-    yield made
-    await made.end()
 
 
 def seen(side: Side) -> Sighting:

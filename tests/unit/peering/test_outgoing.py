@@ -1,5 +1,6 @@
 """What an outgoing peering does next, as a table."""
 
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
@@ -79,7 +80,7 @@ def offer(*, answers: str = "j1", status: dict[str, Any] | None = None, **spec: 
 ACCEPTED = {"phase": "Accepted", "answers": "j1", "reason": "OfferAccepted"}
 
 
-def session(health: Health, since: timedelta = timedelta(seconds=1)) -> Session:
+def session(health: Health, since: timedelta = timedelta(seconds=1), reason: str = "") -> Session:
     nobody: Cluster = None  # type: ignore[assignment]  # decide never calls it
     return Session(
         cluster=nobody,
@@ -89,6 +90,7 @@ def session(health: Health, since: timedelta = timedelta(seconds=1)) -> Session:
         since=NOW - since,
         heard=NOW,
         failures=0,
+        reason=reason,
     )
 
 
@@ -117,6 +119,19 @@ def seen(fc: ForeignCluster, **changes: Any) -> Seen:
     return Seen(**fields)
 
 
+def established(**changes: Any) -> Seen:
+    """Return a peering that stands."""
+    outgoing = requested(phase="Established", **changes)
+    return seen(foreign(outgoing=outgoing, finalizers=HELD), advertisement=offer(status=ACCEPTED))
+
+
+def replaced(*, asked: timedelta, **metadata: Any) -> Seen:
+    """Return one whose cluster has another identity now, told that long ago."""
+    outgoing = requested(phase="Refused", requestedAt=at(asked), refusedGeneration=1)
+    told = {"type": "IdentityVerified", "status": "False", "reason": "IdentityReplaced"}
+    return seen(foreign(outgoing=outgoing, conditions=[told], **metadata))
+
+
 PENDING = [
     {
         "type": "Accepted",
@@ -127,6 +142,25 @@ PENDING = [
 ]
 
 MOVES = {
+    "we were this cluster already": (established(askedAs=HOME), Move.REST),
+    "we were another cluster": (established(askedAs="c" * 32), Move.END),
+    "our address is another now": (replace(established(access="a"), access="b"), Move.ASK),
+    "our address is the same": (replace(established(access="a"), access="a"), Move.REST),
+    "a CA that has just become another is waited for": (
+        replace(established(), session=session(Health.AWAY, reason="CANotTrusted")),
+        Move.REST,
+    ),
+    "a CA that stays another is asked about": (
+        replace(established(), session=session(Health.AWAY, timedelta(minutes=1), "CANotTrusted")),
+        Move.ASK,
+    ),
+    "one that is only away is not": (
+        replace(established(), session=session(Health.AWAY, timedelta(hours=1), "Unreachable")),
+        Move.REST,
+    ),
+    "what a replaced one had goes first": (replaced(asked=ASK_AGAIN_MOST, finalizers=HELD), Move.REFUSED),
+    "a replaced one is left alone for a while": (replaced(asked=timedelta(minutes=1)), Move.REST),
+    "and then looked at again": (replaced(asked=ASK_AGAIN_MOST), Move.ASK),
     "a cluster that was only found costs nothing": (seen(foreign(spec={"join": False})), Move.REST),
     "a join without an id asks who is there": (
         seen(foreign(spec={"clusterID": None})),
