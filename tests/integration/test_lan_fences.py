@@ -7,7 +7,7 @@ import pytest
 from liqo.adapters.kube import HttpCluster
 from liqo.api.kinds import CLUSTER_CONFIG, CONFIG_MAP, FOREIGN_CLUSTER, SECRET
 from liqo.api.meta import Key, Wire
-from liqo.api.names import LAN_AGENT
+from liqo.api.names import LAN_AGENT, WELL_KNOWN_CONFIG_MAP
 from liqo.errors import Absent, Forbidden
 from liqo.install.rights import PUBLIC_NAMESPACE
 from rights_lab import ID, NS, OTHER, Bench, Call, allowed, clear, eventually, stopped_by
@@ -54,6 +54,7 @@ async def test_the_agent_may_do_this_and_nothing_else(bench: Bench) -> None:
         ("", "", everywhere),
         (NS, "", everywhere),
         (NS, "cluster-id", everywhere | own),
+        (NS, WELL_KNOWN_CONFIG_MAP, everywhere | own | {("configmaps", "list"), ("configmaps", "watch")}),
         (PUBLIC_NAMESPACE, "cluster-info", everywhere | own),
     ):
         more = await allowed(bench, USER, namespace, name) - await allowed(bench, anybody, namespace, name)

@@ -98,7 +98,11 @@ class LanProver:
         try:
             async with asyncio.timeout(WITHIN_SECONDS):
                 met = await self.contact.meet(
-                    [asked.endpoint], asked.namespace, expected=asked.cluster_id, allow_untrusted=True
+                    [asked.endpoint],
+                    asked.namespace,
+                    expected=asked.cluster_id,
+                    allow_untrusted=True,
+                    door=asked.door,
                 )
                 try:
                     await self.contact.confirm(met)

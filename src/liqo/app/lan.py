@@ -26,9 +26,9 @@ from liqo.adapters.tls import system_context
 from liqo.api.cluster_config import ClusterConfigSpec, effective
 from liqo.api.kinds import CLUSTER_CONFIG, CONFIG_MAP, FOREIGN_CLUSTER, NODE
 from liqo.api.meta import Key, Kind, Wire
-from liqo.api.names import CLUSTER_ID_CONFIG_MAP, CONFIG_NAME
+from liqo.api.names import CLUSTER_ID_CONFIG_MAP, CONFIG_NAME, WELL_KNOWN_CONFIG_MAP
 from liqo.app.home import read_cluster_info
-from liqo.app.lan_said import forge_said, service_type
+from liqo.app.lan_said import forge_said, own_door, service_type
 from liqo.app.own_address import own_server
 from liqo.discovery.lan_records import Record
 from liqo.discovery.lan_table import LanTable
@@ -113,7 +113,7 @@ class _Agent:
         self._options, self._access, self._cluster, self._metrics = options, access, cluster, metrics
         self._clock, self._random = SystemClock(), SystemRandom()
         self._foreigns = Store(indexes={"cluster-id": _cluster_id})
-        self._configs, self._nodes = Store(), Store()
+        self._configs, self._nodes, self._documents = Store(), Store(), Store()
         self._config = ClusterConfigSpec()
         self._table = LanTable(service_type(self._config.discovery_config))
         self._service_type = service_type(self._config.discovery_config)
@@ -136,7 +136,7 @@ class _Agent:
             self._home_id = await self._read_id()
             self._cluster_info = await read_cluster_info(self._cluster)
             await self._mdns.open()
-            for store in (self._foreigns, self._configs):
+            for store in (self._foreigns, self._configs, self._documents):
                 await store.wait_synced()
             self._begin()
             log.info("started", cluster_id=self._home_id, server=self._server())
@@ -189,7 +189,8 @@ class _Agent:
         )
         self._foreigns.subscribe(self._foreign)
         self._configs.subscribe(lambda *_: self._settle())
-        self._nodes.subscribe(lambda *_: self._look.set())
+        for store in (self._nodes, self._documents):
+            store.subscribe(lambda *_: self._look.set())
         self._settle()
 
     def _group(self, key: Key) -> str:
@@ -258,11 +259,20 @@ class _Agent:
             await self._mdns.follow_interfaces()
 
     async def _said(self) -> Said | None:
-        config, server = self._config.discovery_config, self._server()
+        config, server, namespace = self._config.discovery_config, self._server(), self._options.namespace
+        document = self._documents.get(Key(namespace, WELL_KNOWN_CONFIG_MAP))
         if not (config.enable_advertisement and self._answers and server and self._service_type):
             return None
+        if document is None:
+            return None  # nobody could verify us, and a door that is told later is told too late
         return await forge_said(
-            config, server, self._home_id, self._options.namespace, self._service_type, self._options.ttl
+            config,
+            server,
+            self._home_id,
+            namespace,
+            self._service_type,
+            self._options.ttl,
+            door_url=own_door(document, self._home_id, self._clock.now()),
         )
 
     def _server(self) -> str:
@@ -295,13 +305,18 @@ class _Agent:
     # Around.
 
     def _reflectors(self) -> dict[str, Coroutine[Any, Any, object]]:
-        watched = [(FOREIGN_CLUSTER, self._foreigns), (CLUSTER_CONFIG, self._configs)]
+        document = Selection(CONFIG_MAP, namespace=self._options.namespace, name=WELL_KNOWN_CONFIG_MAP)
+        watched = [
+            (Selection(FOREIGN_CLUSTER), self._foreigns),
+            (Selection(CLUSTER_CONFIG), self._configs),
+            (document, self._documents),
+        ]
         if self._access.in_cluster:
-            watched.append((NODE, self._nodes))
+            watched.append((Selection(NODE), self._nodes))
         return {
-            kind.plural: reflect(
+            selection.kind.plural: reflect(
                 self._cluster,
-                Selection(kind),
+                selection,
                 store,
                 self._clock,
                 self._random,
@@ -309,7 +324,7 @@ class _Agent:
                 on_fault=self._hear_nothing,
                 on_heard=self._hear_answer,
             )
-            for kind, store in watched
+            for selection, store in watched
         }
 
     def _hear_answer(self) -> None:

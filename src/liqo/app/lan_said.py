@@ -2,14 +2,17 @@
 
 import asyncio
 import socket
-from datetime import timedelta
+from datetime import datetime, timedelta
 from ipaddress import ip_address
 from urllib.parse import urlsplit
 
 from liqo.adapters.mdns import Said
 from liqo.api.cluster_config import DiscoveryConfig
-from liqo.discovery.announcement import Announcement, forge_announcement
-from liqo.errors import Unavailable
+from liqo.api.meta import Wire
+from liqo.api.names import WELL_KNOWN_KEY
+from liqo.discovery.announcement import STRING_MAX, Announcement, forge_announcement
+from liqo.errors import Invalid, Malformed, NotTrusted, Unavailable
+from liqo.identity.document import parse_document
 
 LOCAL = "local."
 HTTPS = 443
@@ -20,8 +23,30 @@ def service_type(config: DiscoveryConfig) -> str:
     return f"{config.service}.{LOCAL}" if config.domain.rstrip(".").lower() == "local" else ""
 
 
+def own_door(config_map: Wire, home_id: str, now: datetime) -> str:
+    """Return where our door is, as our well-known document says; "" if it names none, or says nothing that counts.
+
+    Args:
+        config_map: that holds the document.
+        home_id: our ClusterID.
+        now: an old document is that of a controller which is away, and its door with it.
+    """
+    text = (config_map.get("data") or {}).get(WELL_KNOWN_KEY, "")
+    try:
+        return parse_document(text, now, expected=home_id).door_url
+    except (Malformed, NotTrusted):
+        return ""
+
+
 async def forge_said(
-    config: DiscoveryConfig, server: str, home_id: str, namespace: str, of_type: str, ttl: timedelta
+    config: DiscoveryConfig,
+    server: str,
+    home_id: str,
+    namespace: str,
+    of_type: str,
+    ttl: timedelta,
+    *,
+    door_url: str,
 ) -> Said:
     """Return what is announced.
 
@@ -32,8 +57,10 @@ async def forge_said(
         namespace: Liqo's.
         of_type: the service type.
         ttl: of SRV and address records.
+        door_url: where strangers ask; "" if they ask at the API server.
 
     Raises:
+        Invalid: a URL is too long to be announced.
         Unavailable: the server's name has no address.
     """
     parts = urlsplit(server)
@@ -43,14 +70,22 @@ async def forge_said(
         namespace=namespace,
         untrusted_ca=config.allow_untrusted_ca,
         url="" if _is_address(host) else server.rstrip("/"),
+        door_url=door_url,
     )
+    pairs = tuple(forge_announcement(announcement))
+    for key, value in pairs:
+        if len(f"{key}={value}".encode()) > STRING_MAX:
+            raise Invalid(
+                f"{key}= is too long for a TXT record, whose strings have {STRING_MAX} bytes",
+                hint="set spec.discoveryConfig.apiUrl of ClusterConfig to a shorter name",
+            )
     return Said(
         service_type=of_type,
         name=config.cluster_name or f"cluster-{home_id[:6]}",
         host=f"liqo-{home_id[:12]}.{LOCAL}",
         addresses=await _addresses(host),
         port=parts.port or HTTPS,
-        pairs=tuple(forge_announcement(announcement)),
+        pairs=pairs,
         ttl=ttl,
     )
 

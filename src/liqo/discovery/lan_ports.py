@@ -22,6 +22,9 @@ class Asked:
     endpoint: str
     namespace: str
     cluster_id: str
+    door: str = (
+        ""  # where its document is, if the API server takes no strangers; "": at the default port beside it
+    )
 
 
 @dataclass(frozen=True, slots=True)

@@ -114,7 +114,7 @@ class LanClusters:
         if now < place.until:
             return Outcome(wake=place.until - now)
         sighting = place.sighting
-        asked = [Asked(e, sighting.namespace, cluster_id) for e in sighting.endpoints]
+        asked = _questions(sighting, sighting.endpoints)
         answers = {self._answer(question, place.sender, place.until) for question in asked}
         if answers & {Proof.PROVED, Proof.ANSWERED}:
             place.until = now + max(sighting.ttl, TTL_MIN)
@@ -156,7 +156,7 @@ class LanClusters:
         foreign = counting(siblings)
         if entry is None or foreign is None:
             return None
-        sighting = _read_source(cluster_id, foreign.spec.namespace, entry)
+        sighting = _read_source(cluster_id, foreign, entry)
         place = _Place(sighting, now + min(sighting.ttl, GRACE), "", proved=True)
         self._places[cluster_id] = place
         return place
@@ -187,12 +187,13 @@ class LanClusters:
     def _has_proved(self, claim: Claim, now: datetime) -> bool:
         """Return whether an instance's API server is known to be the cluster's."""
         since = now - max(claim.sighting.ttl, TTL_MIN)
-        answers = [self.prover.known(question) for question in _questions(claim)]
+        answers = [self.prover.known(question) for question in _first_questions(claim)]
         return any(a is not None and a.proof is Proof.PROVED and a.at >= since for a in answers)
 
     def _ask(self, claim: Claim, now: datetime) -> list[Proof | None]:
         """Return what an instance's API server answers; None: nothing yet."""
-        return [self._answer(question, claim.sender, now - RETRY_PROOF) for question in _questions(claim)]
+        since = now - RETRY_PROOF
+        return [self._answer(question, claim.sender, since) for question in _first_questions(claim)]
 
     def _answer(self, asked: Asked, sender: str, since: datetime) -> Proof | None:
         """Return an answer of a question asked since then; have it asked if there is none."""
@@ -206,18 +207,22 @@ class LanClusters:
         self.foreigns.note(obj)
 
 
-def _questions(claim: Claim) -> list[Asked]:
-    said = claim.sighting
-    return [Asked(e, said.namespace, said.cluster_id) for e in said.endpoints[:ENDPOINTS_ASKED]]
+def _first_questions(claim: Claim) -> list[Asked]:
+    return _questions(claim.sighting, claim.sighting.endpoints[:ENDPOINTS_ASKED])
 
 
-def _read_source(cluster_id: str, namespace: str, entry: Source) -> Sighting:
+def _questions(said: Sighting, endpoints: Sequence[str]) -> list[Asked]:
+    return [Asked(e, said.namespace, said.cluster_id, said.door_url) for e in endpoints]
+
+
+def _read_source(cluster_id: str, foreign: ForeignCluster, entry: Source) -> Sighting:
     """Return the sighting that an entry was made from, as far as it tells."""
     ttl = timedelta(seconds=min(max(entry.ttl_seconds or 0, 1), int(GRACE.total_seconds())))
     return Sighting(
         cluster_id=cluster_id,
-        namespace=namespace,
+        namespace=foreign.spec.namespace,
         endpoints=tuple(entry.endpoints),
+        door_url=foreign.spec.door_url or "",
         instance=entry.instance,
         ttl=ttl,
     )

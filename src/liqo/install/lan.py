@@ -18,7 +18,7 @@ from liqo.api.kinds import (
     SERVICE_ACCOUNT,
 )
 from liqo.api.meta import Wire
-from liqo.api.names import CLUSTER_ID_CONFIG_MAP, LAN_AGENT
+from liqo.api.names import CLUSTER_ID_CONFIG_MAP, LAN_AGENT, WELL_KNOWN_CONFIG_MAP
 from liqo.api.rights import Objects, forge_account_subject, forge_object, forge_role_ref, forge_rule
 from liqo.install.policy import Check, Policy, account_user
 from liqo.install.rights import PUBLIC_NAMESPACE, cluster_info_rules
@@ -69,8 +69,11 @@ def lan_cluster_rules() -> list[Wire]:
 
 
 def lan_rules() -> list[Wire]:
-    """Return the agent's rights in Liqo's own namespace: to know who we are."""
-    return [forge_rule(CONFIG_MAP, ["get"], names=[CLUSTER_ID_CONFIG_MAP])]
+    """Return the agent's rights in Liqo's own namespace: to know who we are, and what strangers are told."""
+    return [
+        forge_rule(CONFIG_MAP, ["get"], names=[CLUSTER_ID_CONFIG_MAP]),
+        forge_rule(CONFIG_MAP, ["get", "list", "watch"], names=[WELL_KNOWN_CONFIG_MAP]),  # where our door is
+    ]
 
 
 def forge_lan_fences(ns: str) -> list[Policy]:

@@ -141,12 +141,14 @@ class Bench:
             dropped=self.dropped.append,
         )
 
-    def hear(self, instance: str, address: str, cluster_id: str = ID, ttl: timedelta = TTL) -> None:
+    def hear(
+        self, instance: str, address: str, cluster_id: str = ID, ttl: timedelta = TTL, *more: bytes
+    ) -> None:
         full, host = f"{instance}.{TYPE}", f"{instance}-host.local."
         records: list[Record] = [
             Pointer(full, ttl),
             Service(full, host, 6443, ttl),
-            Text(full, (b"id=" + cluster_id.encode(), b"namespace=liqo"), ttl),
+            Text(full, (b"id=" + cluster_id.encode(), b"namespace=liqo", *more), ttl),
             HostAddress(host, address, ttl, flush=True),
         ]
         self.table.hear(records, address, self.clock.now())
@@ -168,6 +170,36 @@ async def test_one_that_is_shown_is_there_at_once_and_nobody_is_asked(bench: Ben
     bench.hear("milan", "10.0.0.2")
     assert (await bench.reconcile()).writes == 2
     assert (bench.source() or {})["endpoints"] == ["https://10.0.0.2:6443"]
+    assert bench.prover.asked == []
+
+
+async def test_one_with_a_door_is_asked_there_and_its_foreign_cluster_says_where(bench: Bench) -> None:
+    door = "https://10.0.0.2:16443"
+    bench.hear("milan", "10.0.0.2", ID, TTL, f"door={door}".encode())
+    await bench.reconcile()
+    found = bench.home.seen(FOREIGN_CLUSTER, ID)
+    assert found is not None
+    assert (found["spec"]["apiUrl"], found["spec"]["doorUrl"]) == ("https://10.0.0.2:6443", door)
+    bench.hear("fake", "10.0.0.66")
+    bench.prover.answers[Asked("https://10.0.0.2:6443", "liqo", ID, door)] = Answer(
+        Proof.PROVED, bench.clock.now()
+    )
+    await bench.reconcile()
+    assert (bench.source() or {})["instance"] == "milan"
+
+
+async def test_a_restarted_agent_asks_at_the_door_that_the_foreign_cluster_names(bench: Bench) -> None:
+    door = "https://10.0.0.2:16443"
+    bench.hear("milan", "10.0.0.2", ID, TTL, f"door={door}".encode())
+    await bench.reconcile()
+    bench.restart()
+    await bench.reconcile()
+    await bench.clock.advance(TTL)
+    bench.prover.answers[Asked("https://10.0.0.2:6443", "liqo", ID, door)] = Answer(
+        Proof.PROVED, bench.clock.now()
+    )
+    await bench.reconcile()
+    assert bench.source() is not None
     assert bench.prover.asked == []
 
 
