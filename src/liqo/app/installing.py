@@ -13,7 +13,7 @@ from liqo.api.kinds import CUSTOM_RESOURCE_DEFINITION, FEDERATION_REQUEST, FOREI
 from liqo.api.meta import Key, Wire
 from liqo.api.names import CONTROLLER, NODE_TYPE_LABEL, TENANT_LABEL, VIRTUAL_NODE
 from liqo.errors import Absent, Unavailable
-from liqo.install.manifests import Install, RequestPolicy, forge_manifests, forge_removal
+from liqo.install.manifests import Install, RequestPolicy, forge_left_out, forge_manifests, forge_removal
 from liqo.runtime.plan import create_once
 from liqo.runtime.ports import Clock, Cluster, Selection
 
@@ -26,7 +26,10 @@ Say = Callable[[str], None]
 
 
 async def install(cluster: Cluster, what: Install, say: Say, clock: Clock) -> None:
-    """Apply everything that Liqo needs; what an owner may edit is created once and left alone after."""
+    """Apply everything that Liqo needs; what an owner may edit is created once and left alone after.
+
+    What an earlier installation brought and this one leaves out is deleted.
+    """
     waiting = False
     for item in forge_manifests(what):
         if item.kind is CUSTOM_RESOURCE_DEFINITION:
@@ -39,6 +42,8 @@ async def install(cluster: Cluster, what: Install, say: Say, clock: Clock) -> No
         else:
             await cluster.apply(item.kind, item.obj, manager=MANAGER)
         say(f"{item.kind.kind} {item.obj['metadata']['name']}")
+    for kind, key in forge_left_out(what):
+        await cluster.delete(kind, key)
 
 
 async def _established(cluster: Cluster, clock: Clock) -> None:

@@ -34,6 +34,7 @@ class Request:
     api_url: str | None = None
     request_policy: RequestPolicy | None = None
     image: str | None = None
+    lan: bool = True
     webhook_url: str | None = None
     controller_kubeconfig: Path = Path("liqo-controller.kubeconfig")
     controller_server: str | None = None  # where the controller reaches the API server, if not where we do
@@ -68,6 +69,7 @@ async def install_into(request: Request, say: Say) -> list[str]:
             webhook=webhook,
             request_policy=policy,
             image=request.image,
+            lan=request.lan,
         )
         await install(cluster, what, say, SystemClock())
         await _settle(cluster, request)
@@ -123,6 +125,14 @@ def _explain(request: Request, policy: str, server: str, *, open_to_strangers: b
         else f"This API server takes no anonymous requests: others ask at the controller's door, port {DOOR_PORT} of "
         "the same host. It lets strangers do two things; open that port. docs/how-to/door.md"
     )
+    if not request.lan:
+        lines.append(
+            "The LAN agent is left out: this cluster neither announces itself nor hears others on the LAN."
+        )
+    elif request.image is not None:
+        lines.append(
+            "The LAN agent announces this cluster, on the network of the node it runs on; --no-lan leaves it out."
+        )
     lines.append("Stop sharing: liqo share off. Change anything: kubectl edit clusterconfig clusterconfig.")
     if request.image is None:
         lines.append(f"Run the controller: liqo controller --kubeconfig {request.controller_kubeconfig}")

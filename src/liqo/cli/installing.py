@@ -42,6 +42,13 @@ def install(
     image: Annotated[
         str | None, typer.Option(help="Run the controller in the cluster, from this container image.")
     ] = None,
+    lan: Annotated[
+        bool,
+        typer.Option(
+            "--lan/--no-lan",
+            help="Give the LAN agent its rights, and run it where Liqo runs in the cluster; without, it is taken out.",
+        ),
+    ] = True,
     webhook_url: Annotated[
         str | None,
         typer.Option(
@@ -66,6 +73,7 @@ def install(
         api_url=api_url,
         request_policy=request_policy.value if request_policy is not None else None,
         image=image,
+        lan=lan,
         webhook_url=webhook_url,
         controller_kubeconfig=controller_kubeconfig,
     )

@@ -86,6 +86,9 @@ def up(
         )
         for spec, parts, created in done:
             progress.say(_told(spec, parts, created=created))
+        left_out = tell_left_out([spec for spec, *_ in done])
+        if left_out:
+            progress.say(left_out)
 
 
 @app.command()
@@ -237,6 +240,18 @@ def build(kubernetes: Annotated[str, Older] = NEWEST) -> None:
     with OnConsole() as progress:
         folder = ensure_binaries(progress, kubernetes).folder
     typer.echo(str(folder / "bin"))
+
+
+def tell_left_out(specs: Sequence[ClusterSpec]) -> str:
+    """Return why clusters have no LAN agent though nobody asked to do without; "" if all have one."""
+    names = [spec.name for spec in specs if spec.liqo and spec.lan and not spec.has_agent]
+    if not names:
+        return ""
+    return (
+        f"no LAN agent runs in {', '.join(names)}: loopback addresses carry no multicast\n"
+        "hint: discover them by a DNS domain or a ForeignCluster; for LAN discovery, liqo lab down, and up without "
+        "--loopback, on Linux with iproute2 and util-linux"
+    )
 
 
 def parse_span(text: str) -> float:

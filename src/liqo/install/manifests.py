@@ -35,7 +35,7 @@ class Install:
         webhook: where the controller answers admission reviews.
         request_policy: what happens to requests of strangers; written openly, so that its owner sees it.
         image: of the controller; None where it does not run in the cluster.
-        lan: whether the LAN agent runs in the cluster too.
+        lan: whether there is a LAN agent: its rights, and its pod where Liqo runs in the cluster.
     """
 
     namespace: str
@@ -66,13 +66,26 @@ def forge_manifests(install: Install) -> list[Manifest]:
         Manifest(CONFIG_MAP, forge_object(CONFIG_MAP, TRUSTED_CA_CONFIG_MAP, ns), once=True),
         Manifest(CLUSTER_CONFIG, _config(install.request_policy), once=True),
         *(Manifest(kind, obj) for kind, obj in forge_rights(ns)),
-        *(Manifest(kind, obj) for kind, obj in forge_lan_rights(ns)),
     ]
+    if install.lan:
+        found += [Manifest(kind, obj) for kind, obj in forge_lan_rights(ns)]
     if install.image is not None:
         found += [Manifest(kind, obj) for kind, obj in forge_deployment(ns, install.image)]
     if install.image is not None and install.lan:
         found += [Manifest(kind, obj) for kind, obj in forge_lan_deployment(ns, install.image)]
     return [Manifest(m.kind, _labelled(m.obj), m.once) for m in found]
+
+
+def forge_left_out(install: Install) -> list[tuple[Kind, Key]]:
+    """Return what an earlier installation may have brought and this one does without, in the order of its deletion.
+
+    The LAN agent's policies stay: they only refuse.
+    """
+    if install.lan:
+        return []
+    ns = install.namespace
+    agent = [*forge_lan_rights(ns), *forge_lan_deployment(ns, "-")]
+    return [(kind, Key.of(obj)) for kind, obj in reversed(agent)]
 
 
 def forge_removal(namespace: str) -> list[tuple[Kind, Key]]:

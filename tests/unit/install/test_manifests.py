@@ -1,5 +1,9 @@
 """What an installation brings, in which order, and what takes it away."""
 
+from dataclasses import replace
+
+import pytest
+
 from liqo.api.kinds import (
     CLUSTER_CONFIG,
     CONFIG_MAP,
@@ -11,10 +15,11 @@ from liqo.api.kinds import (
     ROLE_BINDING,
     VALIDATING_WEBHOOK,
 )
-from liqo.api.meta import Key, labels_of
+from liqo.api.meta import Key, Kind, labels_of
+from liqo.api.names import LAN_AGENT
 from liqo.install.deployment import forge_deployment
 from liqo.install.flow import forge_flow
-from liqo.install.manifests import Install, forge_manifests, forge_removal
+from liqo.install.manifests import Install, forge_left_out, forge_manifests, forge_removal
 from liqo.install.webhook import Service, Url, forge_webhook
 
 OUTSIDE = Install(namespace="liqo", webhook=Url("https://192.0.2.1:9443/admission"), request_policy="Accept")
@@ -58,6 +63,20 @@ def test_every_object_says_whose_it_is() -> None:
 def test_a_deployment_comes_only_with_an_image() -> None:
     assert DEPLOYMENT not in [m.kind for m in forge_manifests(OUTSIDE)]
     assert DEPLOYMENT in [m.kind for m in forge_manifests(INSIDE)]
+
+
+@pytest.mark.parametrize("install", [OUTSIDE, INSIDE], ids=["outside", "inside"])
+def test_without_a_lan_agent_what_it_would_have_is_left_out(install: Install) -> None:
+    def names(what: Install) -> set[tuple[Kind, Key]]:
+        return {(m.kind, Key.of(m.obj)) for m in forge_manifests(what)}
+
+    without = replace(install, lan=False)
+    left_out = forge_left_out(without)
+    assert {key.name for _, key in left_out} == {LAN_AGENT, f"{LAN_AGENT}-cluster-info"}
+    assert left_out[0] == (DEPLOYMENT, Key(install.namespace, LAN_AGENT))
+    assert names(install) - names(without) == set(left_out) & names(install)
+    assert not names(without) & set(left_out)
+    assert forge_left_out(install) == []
 
 
 def test_removal_names_all_that_any_installation_brings_and_the_namespace_last() -> None:

@@ -3,10 +3,11 @@ from pathlib import Path
 
 import pytest
 
-from liqo.cli.lab import parse_span
+from liqo.cli.lab import parse_span, tell_left_out
 from liqo.errors import Invalid, Refused
 from liqo.lab.folder import IGNORE, IGNORE_TEXT, default_folder, is_lab, locked, remove
 from liqo.lab.pytest_plugin import wait_until
+from liqo.lab.spec import ClusterSpec, Mode
 from liqo.lab.status import ClusterStatus, ComponentStatus, forge_status
 
 
@@ -31,6 +32,23 @@ def test_a_duration_is_signed_and_has_units(text: str, seconds: float) -> None:
 def test_anything_else_is_no_duration(text: str) -> None:
     with pytest.raises(Invalid):
         parse_span(text)
+
+
+@pytest.mark.parametrize(
+    ("mode", "liqo", "lan", "told"),
+    [
+        (Mode.LOOPBACK, True, True, True),
+        (Mode.LOOPBACK, True, False, False),
+        (Mode.LOOPBACK, False, True, False),
+        (Mode.ROOT, True, True, False),
+        (Mode.USER, True, False, False),
+    ],
+)
+def test_a_lan_agent_that_is_left_out_is_told(mode: Mode, liqo: bool, lan: bool, told: bool) -> None:
+    spec = ClusterSpec(name="rome", index=1, folder=Path("/lab/rome"), mode=mode, liqo=liqo, lan=lan)
+    text = tell_left_out([spec])
+    assert bool(text) == told
+    assert not told or ("in rome: loopback" in text and "hint: " in text)
 
 
 def test_the_folder_is_named_by_the_environment(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
