@@ -70,6 +70,8 @@ class Unavailable(Fault):
 class Unreachable(Unavailable):
     """No connection, a TLS failure, or a 5xx."""
 
+    answered: bool = False  # somebody is there and speaks HTTP; what he says is of no use
+
 
 class Overloaded(Unavailable):
     """The server asks for less (429)."""

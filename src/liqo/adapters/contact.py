@@ -25,8 +25,6 @@ from liqo.errors import (
     Absent,
     Fault,
     Forbidden,
-    Invalid,
-    Malformed,
     NotTrusted,
     Unauthorized,
     Unavailable,
@@ -192,8 +190,11 @@ class HttpContact:
         cluster = self._open(met.server, pinned_context(met.ca_pem), PINNED_NAME)
         try:
             await cluster.fetch_raw("/version")
-        except (Unauthorized, Forbidden, Absent, Invalid, Malformed):
-            pass  # any answer will do
+        except NotTrusted:
+            raise
+        except Fault as fault:
+            if isinstance(fault, Unreachable) and not fault.answered:
+                raise  # any answer will do
         finally:
             await cluster.close()
 
@@ -223,7 +224,9 @@ def _telling(faults: Sequence[Fault]) -> Fault:
     if told is None:
         said = faults[0].message if faults else "no address of that cluster is known"
         hint = "is that the address of its API server, is it up, and does no firewall stand between?"
-        return Unreachable(said, hint=hint)
+        silence = Unreachable(said, hint=hint)
+        silence.answered = any(isinstance(f, Unreachable) and f.answered for f in faults)
+        return silence
     if silent and not isinstance(told, Unavailable):
         return Unavailable(told.message, reason=told.reason, hint=told.hint)
     return told

@@ -108,8 +108,10 @@ class LanProver:
                     await self.contact.confirm(met)
                 except NotTrusted:
                     return Proof.OTHER  # he shows the honest cluster's document, and is not it
-        except (TimeoutError, Unreachable):
+        except TimeoutError:
             return Proof.SILENT
+        except Unreachable as fault:
+            return Proof.ANSWERED if fault.answered else Proof.SILENT
         except Fault as fault:
             if fault.reason == Reason.WRONG_CLUSTER_ID:
                 return Proof.OTHER

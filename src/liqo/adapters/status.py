@@ -79,10 +79,12 @@ def make_fault(code: int, message: str, status: Any = None, retry_after: timedel
         case HTTPStatus.TOO_MANY_REQUESTS:
             return Overloaded(message, retry_after=retry_after)
         case _ if HTTPStatus.MULTIPLE_CHOICES <= code < HTTPStatus.BAD_REQUEST:
-            return Unreachable(f"{message}; it redirects, and redirects are not followed")
+            fault = Unreachable(f"{message}; it redirects, and redirects are not followed")
+            fault.answered = True
+            return fault
         case _ if code >= _SERVER_ERRORS or code < HTTPStatus.BAD_REQUEST:
             fault = Unreachable(message)
-            fault.retry_after = retry_after
+            fault.retry_after, fault.answered = retry_after, True
             return fault
         case _:
             return Invalid(message)

@@ -1,0 +1,124 @@
+"""What an API server has to say to count as there: it is asked over real TLS."""
+
+import asyncio
+import ssl
+from collections.abc import AsyncIterator
+from dataclasses import dataclass, field
+from datetime import UTC, datetime
+from functools import partial
+
+import pytest
+from aiohttp import web
+from prometheus_client import CollectorRegistry
+
+from liqo.adapters.clock import SystemClock, SystemRandom
+from liqo.adapters.contact import HttpContact
+from liqo.adapters.lan_prover import LanProver
+from liqo.adapters.serving import Serving, make_serving
+from liqo.adapters.tls import PINNED_NAME, system_context
+from liqo.app.serving import server_context
+from liqo.discovery.lan_ports import Asked, Proof
+from liqo.identity.cluster_id import new_identity
+from liqo.identity.document import forge_document
+from liqo.identity.trust import check_address
+from liqo.runtime.metrics import Metrics
+
+US = new_identity()
+NOW = datetime.now(UTC)  # noqa: TID251  certificates and documents have to be valid now
+WELL_KNOWN = "/api/v1/namespaces/liqo/configmaps/liqo-well-known"
+
+
+def forge_text(ca: bytes) -> str:
+    return forge_document(
+        US, NOW, cluster_id=US.cluster_id, cluster_name="milan", namespace="liqo", ca_bundle=ca.decode()
+    )
+
+
+@dataclass
+class Server:
+    """An API server that answers with these codes."""
+
+    tls: Serving
+    codes: dict[str, int] = field(default_factory=dict)
+    url: str = ""
+
+    async def answer(self, request: web.Request) -> web.Response:
+        code = self.codes.get(request.path, 200)
+        if code != 200 or request.path != WELL_KNOWN:
+            return web.json_response({"kind": "Status", "message": "no"}, status=code)
+        return web.json_response({"data": {"document": forge_text(self.tls.ca)}})
+
+    async def start(self, context: ssl.SSLContext | None) -> web.AppRunner:
+        app = web.Application()
+        app.router.add_get("/{path:.*}", self.answer)
+        runner = web.AppRunner(app, access_log=None)
+        await runner.setup()
+        await web.TCPSite(runner, "127.0.0.1", 0, ssl_context=context).start()
+        self.url = f"https://127.0.0.1:{runner.addresses[0][1]}"
+        return runner
+
+
+@pytest.fixture(scope="module")
+def tls() -> Serving:
+    return make_serving(["127.0.0.1", PINNED_NAME], NOW)
+
+
+@pytest.fixture
+async def server(tls: Serving) -> AsyncIterator[Server]:
+    made = Server(tls)
+    runner = await made.start(server_context(tls))
+    yield made
+    await runner.cleanup()
+
+
+async def proof(url: str) -> Proof:
+    """Return what a prover learns there."""
+    heard = asyncio.Event()
+    contact = HttpContact(
+        system=partial(system_context, ""),
+        check=partial(check_address, own=[], allow_loopback=True),
+        clock=SystemClock(),
+        random=SystemRandom(),
+        metrics=Metrics(CollectorRegistry()),
+    )
+    prover = LanProver(contact=contact, clock=SystemClock(), heard=lambda _id: heard.set())
+    asked = Asked(url, "liqo", US.cluster_id)
+    prover.ask(asked, "10.0.0.1")
+    await heard.wait()
+    await prover.close()
+    answer = prover.known(asked)
+    assert answer is not None
+    return answer.proof
+
+
+async def test_a_signed_document_over_its_own_ca_proves_the_id(server: Server) -> None:
+    assert await proof(server.url) is Proof.PROVED
+
+
+@pytest.mark.parametrize("code", [302, 401, 404, 409, 429, 500, 503, 504])
+async def test_whatever_it_says_after_that_it_is_the_cluster(server: Server, code: int) -> None:
+    server.codes = {"/version": code}
+    assert await proof(server.url) is Proof.PROVED
+
+
+@pytest.mark.parametrize("code", [302, 403, 404, 409, 429, 500, 503, 504])
+async def test_one_that_shows_no_document_is_there_all_the_same(server: Server, code: int) -> None:
+    server.codes = {WELL_KNOWN: code}
+    assert await proof(server.url) is Proof.ANSWERED
+
+
+async def test_another_s_tls_proves_nothing(server: Server) -> None:
+    """He shows milan's document, and has a certificate of a CA of his own."""
+    his = Server(server.tls)
+    runner = await his.start(server_context(make_serving(["127.0.0.1", PINNED_NAME], NOW)))
+    his.codes = {"/version": 503}
+    assert await proof(his.url) is Proof.OTHER
+    await runner.cleanup()
+
+
+async def test_who_speaks_no_tls_or_is_gone_is_silent(tls: Serving) -> None:
+    plain = Server(tls)
+    runner = await plain.start(None)
+    assert await proof(plain.url) is Proof.SILENT
+    await runner.cleanup()
+    assert await proof(plain.url) is Proof.SILENT
