@@ -1,7 +1,9 @@
 """Looks at the LAN without a cluster: what is announced there, and what is wrong with it."""
 
 from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field
 from datetime import datetime, timedelta
+from enum import StrEnum
 from typing import Any
 
 from liqo.adapters.clock import SystemClock
@@ -26,7 +28,8 @@ async def look(
     """Ask the LAN, and hand over what it shows.
 
     Args:
-        seconds: how long to wait for answers, and then tell once; None: tell each change until cancelled.
+        seconds: how long to wait for answers, and then tell once; None: tell after each change, and each second,
+            since what is heard also runs out, until cancelled.
         interfaces: names; all real ones if empty.
         changed: told all that is there.
 
@@ -49,16 +52,46 @@ async def look(
             if ticks % (ASK_EVERY if ticks < FAST_TICKS else SLOWLY_EVERY) == 0:
                 mdns.browse(SERVICE_TYPE)
             mdns.ask(table.due(now, lambda _: True, QUESTIONS_MAX))
-            if table.forget_old(now) or news:
+            table.forget_old(now)
+            if seconds is None and (news or ticks % ASK_EVERY == 0):
                 news = False
-                if seconds is None:
-                    changed(table.list(now), now)
+                changed(table.list(now), now)
             ticks += 1
             await clock.sleep(TICK)
         if seconds is not None:
             changed(table.list(clock.now()), clock.now())
     finally:
         await mdns.close()
+
+
+class Change(StrEnum):
+    """What became of an instance, in the words of a watch on an API server."""
+
+    ADDED = "ADDED"
+    MODIFIED = "MODIFIED"
+    DELETED = "DELETED"
+
+
+@dataclass(slots=True)
+class Changes:
+    """Remembers what was there, to tell what is new; that a life runs on is not."""
+
+    _before: dict[str, tuple[dict[str, Any], Listing]] = field(default_factory=dict)
+
+    def since(self, listings: Sequence[Listing], now: datetime) -> list[tuple[Change, Listing]]:
+        """Return what changed since the last call, by instance; of one that went, what was last known of it."""
+        there = {x.instance: ({**forge_json(x, now), "secondsLeft": None}, x) for x in listings}
+        found: list[tuple[Change, Listing]] = []
+        for name in sorted({*self._before, *there}):
+            before, after = self._before.get(name), there.get(name)
+            if before is None and after is not None:
+                found.append((Change.ADDED, after[1]))
+            elif before is not None and after is None:
+                found.append((Change.DELETED, before[1]))
+            elif before is not None and after is not None and before[0] != after[0]:
+                found.append((Change.MODIFIED, after[1]))
+        self._before = there
+        return found
 
 
 def row(listing: Listing, now: datetime) -> tuple[str, ...]:

@@ -8,13 +8,15 @@ import typer
 
 from liqo.cli.lan import Interfaces
 from liqo.cli.options import Output, OutputOption
-from liqo.cli.output import print_json, print_table, stderr
+from liqo.cli.output import print_json, print_json_line, print_table, stderr
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Callable, Sequence
     from datetime import datetime
 
     from liqo.discovery.lan_table import Listing
+
+    Show = Callable[[Sequence[Listing], datetime], None]
 
 COLUMNS = ("INSTANCE", "CLUSTER ID", "NAMESPACE", "ENDPOINTS", "CA", "LEFT", "PROBLEM")
 
@@ -25,7 +27,14 @@ def mount(app: typer.Typer) -> None:
 
 
 def discover_lan(
-    watch: Annotated[bool, typer.Option("--watch", "-w", help="Print changes until Ctrl-C.")] = False,
+    watch: Annotated[
+        bool,
+        typer.Option(
+            "--watch",
+            "-w",
+            help="Print changes until Ctrl-C; as JSON, each on a line with its type and object.",
+        ),
+    ] = False,
     seconds: Annotated[float, typer.Option(min=0.5, max=3_600, help="How long to wait for answers.")] = 3,
     interface: Interfaces = None,
     output: OutputOption = Output.TABLE,
@@ -34,27 +43,40 @@ def discover_lan(
 
     Example: liqo discover lan --watch
     """
-    from liqo.app.lan_look import forge_json, look, row  # noqa: PLC0415  the CLI starts fast
+    from liqo.app.lan_look import look  # noqa: PLC0415  the CLI starts fast
 
-    before: dict[str, tuple[str, ...]] = {}
-
-    def show(listings: "Sequence[Listing]", now: "datetime") -> None:
-        if output is Output.JSON and not watch:
-            print_json([forge_json(listing, now) for listing in listings])
-            return
-        if not watch:
-            print_table(COLUMNS, [row(listing, now) for listing in listings], empty="nobody on the LAN")
-            return
-        # What is left of a life is no change.
-        rows = {x.instance: (*row(x, now)[:5], "", row(x, now)[6]) for x in listings}
-        for name in sorted({*before, *rows}):
-            if before.get(name) != rows.get(name):
-                sign = "-" if name not in rows else "+" if name not in before else "~"
-                typer.echo(f"{sign} " + "  ".join(x for x in rows.get(name, before.get(name, ())) if x))
-        before.clear()
-        before.update(rows)
-
+    show = _watcher(output) if watch else _shower(output)
     if watch:
         stderr.print("Ctrl-C ends it", markup=False)
     with suppress(KeyboardInterrupt):
         asyncio.run(look(seconds=None if watch else seconds, interfaces=tuple(interface or ()), changed=show))
+
+
+def _shower(output: Output) -> "Show":
+    """Return what prints all that is there."""
+    from liqo.app.lan_look import forge_json, row  # noqa: PLC0415
+
+    def show(listings: "Sequence[Listing]", now: "datetime") -> None:
+        if output is Output.JSON:
+            print_json([forge_json(listing, now) for listing in listings])
+        else:
+            print_table(COLUMNS, [row(listing, now) for listing in listings], empty="nobody on the LAN")
+
+    return show
+
+
+def _watcher(output: Output) -> "Show":
+    """Return what prints what changed."""
+    from liqo.app.lan_look import Change, Changes, forge_json, row  # noqa: PLC0415
+
+    signs = {Change.ADDED: "+", Change.MODIFIED: "~", Change.DELETED: "-"}
+    changes = Changes()
+
+    def show(listings: "Sequence[Listing]", now: "datetime") -> None:
+        for change, listing in changes.since(listings, now):
+            if output is Output.JSON:
+                print_json_line({"type": change, "object": forge_json(listing, now)})
+            else:
+                typer.echo(f"{signs[change]} " + "  ".join(text for text in row(listing, now) if text))
+
+    return show

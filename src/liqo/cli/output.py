@@ -20,6 +20,12 @@ def print_json(value: Any) -> None:
     sys.stdout.write(orjson.dumps(value, option=orjson.OPT_INDENT_2).decode() + "\n")
 
 
+def print_json_line(value: Any) -> None:
+    """Print JSON on one line of stdout, at once: whoever reads a stream waits for it."""
+    sys.stdout.write(orjson.dumps(value).decode() + "\n")
+    sys.stdout.flush()
+
+
 def print_table(columns: Sequence[str], rows: Sequence[Sequence[str]], *, empty: str) -> None:
     """Print a table as kubectl does: no lines, columns apart; or a sentence if there is nothing."""
     if not rows:

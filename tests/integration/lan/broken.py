@@ -16,18 +16,23 @@ RESPONSE = 0x80  # of the flags' first byte: not a question (RFC 1035 §4.1.1)
 
 
 def announcement(
-    instance: str, strings: list[bytes], *, port: int = 6443, address: str = "10.77.0.99"
+    instance: str,
+    strings: list[bytes],
+    *,
+    port: int = 6443,
+    address: str = "10.77.0.99",
+    ttl: int = 60,
 ) -> bytes:
-    """Return an announcement with that TXT record; without an SRV record for port -1."""
+    """Return an announcement with that TXT record, for ttl seconds; without an SRV record for port -1."""
     full, host = f"{instance}._liqo._tcp.local.", f"{instance}-host.local."
     answers = [
-        record("_liqo._tcp.local.", 12, 1, 60, name(full)),
-        record(full, 16, FLUSH, 60, b"".join(bytes([len(s)]) + s for s in strings) or b"\0"),
+        record("_liqo._tcp.local.", 12, 1, ttl, name(full)),
+        record(full, 16, FLUSH, ttl, b"".join(bytes([len(s)]) + s for s in strings) or b"\0"),
     ]
     if port >= 0:
-        answers.append(record(full, 33, FLUSH, 60, struct.pack("!HHH", 0, 0, port) + name(host)))
+        answers.append(record(full, 33, FLUSH, ttl, struct.pack("!HHH", 0, 0, port) + name(host)))
     if address:
-        answers.append(record(host, 1, FLUSH, 60, socket.inet_aton(address)))
+        answers.append(record(host, 1, FLUSH, ttl, socket.inet_aton(address)))
     return struct.pack("!6H", 0, 0x8400, 0, len(answers), 0, 0) + b"".join(answers)
 
 

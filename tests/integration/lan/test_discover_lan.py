@@ -1,20 +1,24 @@
 """`liqo discover lan` beside a neighbour who makes mistakes, on a real LAN, without a cluster."""
 
 import json
+import signal
 import subprocess
 import sys
 from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 import pytest
 
 from liqo.lab.lab import Lab
-from liqo.lab.pytest_plugin import LabFactory
+from liqo.lab.pytest_plugin import Eventually, LabFactory
 
 pytestmark = pytest.mark.lab
 
 BROKEN = Path(__file__).parent / "broken.py"
-LIQO = (sys.executable, "-m", "liqo", "discover", "lan", "--seconds", "2")
+SAY = Path(__file__).parent / "say.py"
+DISCOVER = (sys.executable, "-m", "liqo", "discover", "lan")
+LIQO = (*DISCOVER, "--seconds", "2")
 PROBLEMS = {
     "no-txt": "NoTXT",
     "no-id": "NoClusterID",
@@ -54,3 +58,65 @@ def test_the_table_tells_the_same(hosts: Lab) -> None:
     assert all(name in table for name in PROBLEMS)
     assert "NoClusterID" in table
     assert "\x1b[2J" not in table
+
+
+@contextmanager
+def watched(lab: Lab, folder: Path, *args: str) -> Iterator[Path]:
+    """Watch on rome until Ctrl-C; yield the file in which it prints."""
+    out, wrong = folder / "out", folder / "err"
+    folder.mkdir()
+    command = lab.command("rome", (*DISCOVER, "--watch", *args))
+    with (
+        out.open("w") as stdout,
+        wrong.open("w") as stderr,
+        subprocess.Popen(command.argv, env=command.env, stdout=stdout, stderr=stderr) as watching,
+    ):
+        try:
+            yield out
+        finally:
+            watching.send_signal(signal.SIGINT)
+    assert watching.returncode == 0
+    assert wrong.read_text() == "Ctrl-C ends it\n"
+
+
+def told_in_json(file: Path, instance: str) -> list[tuple[str, list[str]]]:
+    """Return the whole lines about an instance: the type of each change, and the endpoints."""
+    lines = [json.loads(line) for line in file.read_text().splitlines(keepends=True) if line.endswith("\n")]
+    return [
+        (line["type"], line["object"].get("endpoints", []))
+        for line in lines
+        if line["object"]["instance"] == instance
+    ]
+
+
+def told_in_table(file: Path, instance: str) -> list[str]:
+    return [line for line in file.read_text().splitlines() if line.split()[1:2] == [instance]]
+
+
+def test_watching_tells_each_change_once(hosts: Lab, eventually: Eventually, tmp_path: Path) -> None:
+    address = hosts.cluster("milan").host
+
+    def say(port: int, ttl: int) -> None:
+        done = hosts.exec("milan", (sys.executable, str(SAY), address, "turin", str(port), str(ttl)))
+        assert done.returncode == 0, done.stderr
+
+    old, new = ["https://10.77.0.99:6443"], ["https://10.77.0.99:7443"]
+    with (
+        watched(hosts, tmp_path / "json", "-o", "json") as as_json,
+        watched(hosts, tmp_path / "table") as table,
+    ):
+        for name in ("right", *PROBLEMS):
+            eventually(lambda n=name: len(told_in_json(as_json, n)) == len(told_in_table(table, n)) == 1)  # type: ignore[misc]
+        say(6443, 60)
+        eventually(lambda: told_in_json(as_json, "turin") == [("ADDED", old)])
+        eventually(lambda: len(told_in_table(table, "turin")) == 1)
+        say(7443, 60)
+        eventually(lambda: told_in_json(as_json, "turin")[1:] == [("MODIFIED", new)])
+        eventually(lambda: len(told_in_table(table, "turin")) == 2)
+        say(7443, 0)
+        eventually(lambda: told_in_json(as_json, "turin")[2:] == [("DELETED", new)])
+        eventually(lambda: len(told_in_table(table, "turin")) == 3)
+    assert [line[0] for line in told_in_table(table, "turin")] == ["+", "~", "-"]
+    assert all(len(told_in_json(as_json, name)) == 1 for name in ("right", *PROBLEMS))
+    assert all(line.startswith(f"+ {n}") for n in PROBLEMS for line in told_in_table(table, n))
+    assert "\x1b[2J" not in as_json.read_text() + table.read_text()
