@@ -45,10 +45,18 @@ class Peers:
         found: list[Any] = self.get(side, *what)["items"]
         return found
 
+    def id_of(self, side: str) -> str:
+        """Return a cluster's ClusterID, from where the seed says that it is."""
+        return str(self.get(side, "configmap", "cluster-id", "-n", "liqo")["data"]["cluster-id"])
+
+    def configure(self, side: str, section: str, **fields: Any) -> None:
+        """Change fields of one section of a ClusterConfig; None takes one out."""
+        patch = json.dumps({"spec": {section: fields}})
+        self.lab.kubectl(side, "patch", "clusterconfig", "clusterconfig", "--type", "merge", "-p", patch)
+
     def apply_seed(self, home: str, foreign: str) -> None:
         """Apply the seed's ForeignCluster, with its placeholders filled."""
-        cluster_id = self.get(foreign, "configmap", "cluster-id", "-n", "liqo")["data"]["cluster-id"]
-        manifest = fill(MANIFEST, cluster_id, self.lab.cluster(foreign))
+        manifest = fill(MANIFEST, self.id_of(foreign), self.lab.cluster(foreign))
         self.lab.kubectl(home, "apply", "-f", "-", text=manifest)
 
     def set_join(self, side: str, *, join: bool) -> None:

@@ -40,10 +40,7 @@ SETTINGS = bad_input_rows("When you change the settings")
 def spec_of(peers: Peers, mistake: str) -> dict[str, Any]:
     """Return the seed's ForeignCluster with one mistake in it."""
     milan, rome = peers.lab.cluster("milan"), peers.lab.cluster("rome")
-    ids = {
-        side: peers.get(side, "configmap", "cluster-id", "-n", "liqo")["data"]["cluster-id"]
-        for side in ("rome", "milan")
-    }
+    ids = {side: peers.id_of(side) for side in ("rome", "milan")}
     changes: dict[str, dict[str, Any]] = {
         "`apiUrl` is not https": {"apiUrl": f"http://{milan.host}:6443"},
         "`apiUrl` has a path": {"apiUrl": f"{milan.api_url}/k8s"},

@@ -1,6 +1,5 @@
 """Found on the LAN and entered by hand, in both orders, and joined by itself: on real clusters with real multicast."""
 
-import json
 from collections.abc import Iterator
 
 import pytest
@@ -33,25 +32,16 @@ def near(neighbours: Lab, eventually: Eventually) -> Peers:
     return found
 
 
-def id_of(peers: Peers, side: str) -> str:
-    return str(peers.get(side, "configmap", "cluster-id", "-n", "liqo")["data"]["cluster-id"])
-
-
 def is_only_found(peers: Peers, side: str, other: str) -> bool:
     (foreign,) = peers.items(side, "fc")
     return (
-        foreign["metadata"]["name"] == id_of(peers, other)
+        foreign["metadata"]["name"] == peers.id_of(other)
         and foreign["spec"]["discoveryType"] == "LAN"
         and not foreign["spec"].get("join")
         and "deletionTimestamp" not in foreign["metadata"]
         and [s["name"] for s in foreign["status"]["sources"]] == ["lan"]
         and peers.is_clean(side)
     )
-
-
-def set_config(peers: Peers, side: str, **discovery: bool) -> None:
-    patch = json.dumps({"spec": {"discoveryConfig": discovery}})
-    peers.lab.kubectl(side, "patch", "clusterconfig", "clusterconfig", "--type", "merge", "-p", patch)
 
 
 def test_found_first_and_then_entered_is_one_peering_and_one_node(near: Peers) -> None:
@@ -66,13 +56,13 @@ def test_found_first_and_then_entered_is_one_peering_and_one_node(near: Peers) -
 
 
 def test_entered_first_and_then_found_is_one_peering_and_one_node(near: Peers) -> None:
-    set_config(near, "rome", enableDiscovery=False)
+    near.configure("rome", "discoveryConfig", enableDiscovery=False)
     try:
         near.until(lambda: near.items("rome", "fc") == [])
         near.apply_seed("rome", "milan")
         near.until(lambda: near.is_ready("rome"))
     finally:
-        set_config(near, "rome", enableDiscovery=True)
+        near.configure("rome", "discoveryConfig", enableDiscovery=True)
     near.until(lambda: near.condition("rome", "Discovered") == ("True", "Found"))
     assert len(near.items("rome", "fc")) == 1
     assert len(near.virtual_nodes("rome")) == 1
@@ -80,7 +70,7 @@ def test_entered_first_and_then_found_is_one_peering_and_one_node(near: Peers) -
 
 
 def test_joined_where_it_was_found_and_then_entered_is_one_peering_and_one_node(near: Peers) -> None:
-    name = id_of(near, "milan")
+    name = near.id_of("milan")
     near.lab.kubectl("rome", "patch", "fc", name, "--type", "merge", "-p", '{"spec":{"join":true}}')
     near.until(lambda: near.is_ready("rome"))
     near.apply_seed("rome", "milan")
@@ -91,21 +81,21 @@ def test_joined_where_it_was_found_and_then_entered_is_one_peering_and_one_node(
 
 
 def test_the_autojoin_rules_join_what_is_found_from_then_on(near: Peers) -> None:
-    set_config(near, "rome", autojoinUntrusted=True)
+    near.configure("rome", "discoveryConfig", autojoinUntrusted=True)
     try:
         (known,) = near.items("rome", "fc")
         assert known["spec"].get("join") is False
         near.lab.kubectl("rome", "delete", "fc", known["metadata"]["name"])
         near.until(lambda: near.is_ready("rome"))
     finally:
-        set_config(near, "rome", autojoinUntrusted=False)
+        near.configure("rome", "discoveryConfig", autojoinUntrusted=False)
 
 
 def test_a_joined_one_that_leaves_the_lan_stays_joined(near: Peers) -> None:
-    name = id_of(near, "milan")
+    name = near.id_of("milan")
     near.lab.kubectl("rome", "patch", "fc", name, "--type", "merge", "-p", '{"spec":{"join":true}}')
     near.until(lambda: near.is_ready("rome"))
-    set_config(near, "milan", enableAdvertisement=False)
+    near.configure("milan", "discoveryConfig", enableAdvertisement=False)
     try:
 
         def lost() -> bool:
@@ -117,4 +107,4 @@ def test_a_joined_one_that_leaves_the_lan_stays_joined(near: Peers) -> None:
         near.until(lost)
         assert near.is_ready("rome")
     finally:
-        set_config(near, "milan", enableAdvertisement=True)
+        near.configure("milan", "discoveryConfig", enableAdvertisement=True)

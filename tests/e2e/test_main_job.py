@@ -138,7 +138,7 @@ def test_wrong_input_is_answered_with_what_to_do(peers: Peers) -> None:
     unknown = liqo(peers, "rome", "unjoin", "paris")
     assert unknown.returncode == 2
     assert "hint: the known ones: none" in unknown.stderr
-    own = peers.get("rome", "configmap", "cluster-id", "-n", "liqo")["data"]["cluster-id"]
+    own = peers.id_of("rome")
     peers.apply_seed("rome", "milan")
     refused = peers.lab.exec(
         "rome", ["kubectl", "patch", "fc", NAME, "--type", "merge", "-p", _cluster_id(own)]
@@ -211,22 +211,31 @@ def test_twenty_times_join_and_unjoin_grows_nothing(peers: Peers) -> None:
     assert count() == before
 
 
-def test_uninstall_leaves_a_cluster_as_it_was(lab: LabFactory, eventually: Eventually) -> None:
-    made = lab("rome")
+def test_uninstall_leaves_both_clusters_as_they_were(lab: LabFactory, eventually: Eventually) -> None:
+    made = lab("rome", "milan")
     peers = Peers(made, eventually)
-    before = resources(peers)
-    up_with_liqo(made, ("rome",), liqo=True, lan=False)
-    peers.until(lambda: peers.get("rome", "configmap", "cluster-id", "-n", "liqo"))
-    assert resources(peers) != before
-    done = liqo(peers, "rome", "uninstall")
-    assert done.returncode == 0, done.stderr
-    peers.until(lambda: resources(peers) == before)
+    before = {side: names(peers, side) for side in ("rome", "milan")}
+    up_with_liqo(made, ("rome", "milan"), liqo=True, lan=False)
+    peers.apply_seed("rome", "milan")
+    peers.until(lambda: peers.is_ready("rome"))
+    assert all(names(peers, side) > old for side, old in before.items())
+    for side in before:
+        done = liqo(peers, side, "uninstall")  # the first of them still joined
+        assert done.returncode == 0, done.stderr
+    for side, old in before.items():
+        peers.until(partial(is_as_before, peers, side, old))
 
 
-def resources(peers: Peers) -> dict[str, Any]:
-    """Return the kinds, the namespaces and the cluster-scoped names of a cluster."""
-    kinds = peers.lab.kubectl("rome", "api-resources", "--verbs", "list", "-o", "name").split()
-    scoped = "clusterroles,clusterrolebindings,validatingadmissionpolicies,validatingwebhookconfigurations"
-    flow = "flowschemas,prioritylevelconfigurations"
-    named = peers.items("rome", f"namespaces,nodes,{scoped},{flow}")
-    return {"kinds": sorted(kinds), "names": sorted(o["metadata"]["name"] for o in named)}
+def is_as_before(peers: Peers, side: str, old: set[str]) -> bool:
+    assert names(peers, side) ^ old == set()
+    return True
+
+
+def names(peers: Peers, side: str) -> set[str]:
+    """Return the kinds of a cluster and the names of all its objects, but for what comes and goes by itself."""
+    kinds = set(peers.lab.kubectl(side, "api-resources", "--verbs", "list", "-o", "name").split())
+    kinds -= {"events", "events.events.k8s.io", "leases.coordination.k8s.io", "componentstatuses"}
+    found = peers.items(side, ",".join(sorted(kinds)), "-A")
+    return kinds | {
+        "/".join((o["kind"], o["metadata"].get("namespace", ""), o["metadata"]["name"])) for o in found
+    }

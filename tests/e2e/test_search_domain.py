@@ -2,7 +2,6 @@
 
 import json
 from collections.abc import Iterator
-from typing import Any
 
 import pytest
 
@@ -42,20 +41,15 @@ def search(peers: Peers) -> Iterator[Peers]:
     """Rome asks the lab's name server every second."""
     host, port = peers.lab.name_server()
     before = peers.get("rome", "clusterconfig", "clusterconfig")["spec"].get("discoveryConfig", {})
-    set_config(peers, dnsServer=f"{host}:{port}", searchInterval=1)
+    peers.configure("rome", "discoveryConfig", dnsServer=f"{host}:{port}", searchInterval=1)
     yield peers
     peers.lab.kubectl("rome", "delete", "searchdomains", "--all")
-    set_config(peers, **{"dnsServer": None, "searchInterval": None, "autojoinUntrusted": None} | before)
+    peers.configure(
+        "rome",
+        "discoveryConfig",
+        **{"dnsServer": None, "searchInterval": None, "autojoinUntrusted": None} | before,
+    )
     peers.lab.set_records("")
-
-
-def set_config(peers: Peers, **discovery: Any) -> None:
-    patch = json.dumps({"spec": {"discoveryConfig": discovery}})
-    peers.lab.kubectl("rome", "patch", "clusterconfig", "clusterconfig", "--type", "merge", "-p", patch)
-
-
-def id_of(peers: Peers, side: str) -> str:
-    return str(peers.get(side, "configmap", "cluster-id", "-n", "liqo")["data"]["cluster-id"])
 
 
 def found(peers: Peers) -> set[str]:
@@ -71,14 +65,14 @@ def two(peers: Peers) -> str:
     milan = peers.lab.cluster("milan").host
     return zone(
         "mydomain.com",
-        liqo1=(id_of(peers, "rome"), peers.lab.cluster("rome").host, ""),
-        liqo2=(id_of(peers, "milan"), milan, '"untrusted-ca=true"'),
+        liqo1=(peers.id_of("rome"), peers.lab.cluster("rome").host, ""),
+        liqo2=(peers.id_of("milan"), milan, '"untrusted-ca=true"'),
         liqo3=(NOBODY, "192.0.2.3", ""),
     )
 
 
 def test_the_seed_s_search_domain(search: Peers) -> None:
-    milan = id_of(search, "milan")
+    milan = search.id_of("milan")
     search.lab.set_records(two(search))
     search.lab.kubectl("rome", "apply", "-f", "-", text=MANIFEST)
     search.until(lambda: found(search) == {milan, NOBODY}, UNTIL)  # our own id is skipped
@@ -98,17 +92,17 @@ def test_the_seed_s_search_domain(search: Peers) -> None:
 
 
 def test_a_name_server_that_does_not_answer_removes_nobody(search: Peers) -> None:
-    milan = id_of(search, "milan")
+    milan = search.id_of("milan")
     good = search.get("rome", "clusterconfig", "clusterconfig")["spec"]["discoveryConfig"]["dnsServer"]
     search.lab.set_records(two(search))
     search.lab.kubectl("rome", "apply", "-f", "-", text=MANIFEST)
     search.until(lambda: found(search) == {milan, NOBODY}, UNTIL)
-    set_config(search, dnsServer=f"{search.lab.cluster('milan').host}:53")  # nobody listens there
+    search.configure("rome", "discoveryConfig", dnsServer=f"{search.lab.cluster('milan').host}:53")
     search.until(lambda: answered(search) == ("False", "ServerAway"), UNTIL)
-    set_config(search, dnsServer="dns.example")
+    search.configure("rome", "discoveryConfig", dnsServer="dns.example")
     search.until(lambda: answered(search) == ("False", "BadServer"), UNTIL)
     assert found(search) == {milan, NOBODY}
-    set_config(search, dnsServer=good)
+    search.configure("rome", "discoveryConfig", dnsServer=good)
     search.until(lambda: answered(search) == ("True", "Answered"), UNTIL)
     assert found(search) == {milan, NOBODY}
 
@@ -134,13 +128,13 @@ def test_what_a_domain_with_autojoin_shows_is_joined(search: Peers) -> None:
     search.lab.set_records(
         zone(
             "mydomain.com",
-            milan=(id_of(search, "milan"), search.lab.cluster("milan").host, '"untrusted-ca=true"'),
+            milan=(search.id_of("milan"), search.lab.cluster("milan").host, '"untrusted-ca=true"'),
         )
     )
     search.lab.kubectl("rome", "apply", "-f", "-", text=MANIFEST.replace("autojoin: false", "autojoin: true"))
     search.until(lambda: search.is_ready("rome"), UNTIL)
     search.lab.set_records("")  # it leaves the domain, and stays joined
-    name = id_of(search, "milan")
+    name = search.id_of("milan")
 
     def lost() -> bool:
         conditions = search.get("rome", "fc", name)["status"]["conditions"]

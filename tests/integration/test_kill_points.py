@@ -64,6 +64,7 @@ async def killed_at(victim: str, point: int, *, after: bool, leaving: bool) -> b
         await rome.api.patch(FOREIGN_CLUSTER, Key("", "foreign-cluster"), {"spec": {"join": False}})
         met = await recover(world, victim) or met
         assert left(world) == []
+        assert world.sides["milan"].api.objects(FOREIGN_CLUSTER) == []
         return met
     finally:
         await world.end()

@@ -20,9 +20,13 @@ from liqo.api.cluster_config import ClusterConfigSpec
 from liqo.api.federation_request import FederationRequest
 from liqo.api.foreign_cluster import ForeignCluster
 from liqo.api.meta import Wire
+from liqo.api.names import INCOMING_FINALIZER
 from liqo.api.reasons import Reason
 
 CALL_BACK_WITHIN = timedelta(seconds=30)
+TELL_WITHIN = timedelta(
+    seconds=20
+)  # and one last try of ten: a dead home cluster holds nothing up for longer
 FORGET_PENDING = timedelta(hours=24)  # what nobody accepted by then; home has asked again long before
 
 
@@ -136,7 +140,8 @@ def decide(seen: Seen, now: datetime) -> Decision:
     )
     if newest is not None and replayed:
         newest, over = None, ordered
-    something = seen.tenant_there or (incoming is not None and incoming.phase is not None)
+    held = seen.foreign is not None and INCOMING_FINALIZER in seen.foreign.metadata.finalizers
+    something = held or seen.tenant_there or (incoming is not None and incoming.phase is not None)
     if newest is None or newest.request.spec.withdraw:
         return Decision(move=Move.END if something or ordered else Move.REST, newest=newest, over=ordered)
     if seen.verdict.answer is Answer.DENY:

@@ -29,6 +29,8 @@ from liqo.peering.conditions import INCOMING
 from liqo.peering.forge import created, forge_foreign, forge_sealed
 from liqo.peering.incoming import (
     CALL_BACK_WITHIN,
+    FORGET_PENDING,
+    TELL_WITHIN,
     Asked,
     Decision,
     Move,
@@ -157,7 +159,10 @@ class IncomingPeerings(Tenants):
         except Fault as fault:
             self.clusters.drop(cluster_id, Way.INCOMING)
             await self._mark(asked, "Pending", Reason.CALL_BACK_FAILED, fault.message)
-            if self.clock.now() < created_at(asked) + CALL_BACK_WITHIN:
+            allowed = (
+                seen.verdict.reason == Reason.ALLOWED
+            )  # whom a person accepted takes no stranger's place
+            if self.clock.now() < created_at(asked) + (FORGET_PENDING if allowed else CALL_BACK_WITHIN):
                 raise Unavailable(fault.message, reason=Reason.CALL_BACK_FAILED) from fault
             self.events.emit(
                 asked.wire,
@@ -324,9 +329,9 @@ class IncomingPeerings(Tenants):
             session = self.clusters.get(cluster_id, Way.INCOMING)
             assert session is not None
             await self._advertise(cluster_id, session.cluster, spec, asked.request.spec.namespace)
-        except Unavailable:
-            if self.clock.now() < max(since, created_at(asked)) + CALL_BACK_WITHIN:
-                raise
+        except Unavailable as fault:
+            if self.clock.now() < max(since, created_at(asked)) + TELL_WITHIN:
+                return Outcome(wake=timedelta(seconds=1), outcome="waiting", reason=fault.reason)
         except (Refused, Malformed):
             pass  # home took our rights back, or never gave any: there is nobody to tell
         return await self._end(cluster_id, seen)

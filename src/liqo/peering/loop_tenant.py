@@ -119,11 +119,11 @@ class Tenants:
     ) -> None:
         """Take our part off a ForeignCluster; one that we made and nobody touched goes."""
         await self._tell(foreign, incoming, conditions, only=frozenset(c.type for c in conditions))
-        await self._owner.hold(foreign, held=False)
         untouched = foreign.metadata.generation <= 1 and not foreign.spec.join
         if foreign.spec.discovery_type == "IncomingPeering" and untouched and not foreign.status.sources:
             key = Key("", foreign.metadata.name)
             await self.home.delete(FOREIGN_CLUSTER, key, uid=foreign.metadata.uid)
+        await self._owner.hold(foreign, held=False)  # last: whoever is killed before this begins again
 
     async def _tell(
         self,

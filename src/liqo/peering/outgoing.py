@@ -35,7 +35,9 @@ ANSWER_WITHIN = timedelta(seconds=10)  # then we say what is wrong most often: o
 APART = timedelta(seconds=2)  # two requests: their iat has whole seconds, and the later one has to win
 ASK_AGAIN_FIRST = timedelta(seconds=30)
 ASK_AGAIN_MOST = timedelta(minutes=10)
-GIVE_UP_AFTER = timedelta(seconds=30)  # a dead foreign cluster holds nothing up for longer
+GIVE_UP_AFTER = timedelta(
+    seconds=20
+)  # and one last try of ten: a dead foreign cluster holds nothing up for longer
 BELIEVE_REFUSAL = timedelta(seconds=60)  # no new request from them, and the same identity still there
 
 

@@ -144,8 +144,18 @@ async def test_unjoining_a_dead_cluster_ends_within_half_a_minute(world: World) 
     await world.run(FEW_SECONDS)
     world.sides["milan"].down = True
     await world.set_spec("rome", "foreign-cluster", join=False)
-    await world.run(timedelta(seconds=35))
+    await world.run(timedelta(seconds=29))
     assert not [name for name in world.leftovers() if name.startswith("rome/")]
+
+
+async def test_denying_a_dead_home_ends_within_half_a_minute(world: World) -> None:
+    await world.join("rome", "milan")
+    await world.run(FEW_SECONDS)
+    await world.sides["rome"].stop()
+    world.sides["rome"].down = True
+    await world.set_spec("milan", world.sides["rome"].id, incoming="Deny")
+    await world.run(timedelta(seconds=29))
+    assert not [name for name in world.leftovers() if name.startswith("milan/")]
 
 
 async def test_foreign_forgets_a_home_that_left_while_it_was_away(world: World) -> None:
@@ -187,6 +197,24 @@ async def test_manual_policy_waits_for_a_person_and_goes_on(world: World) -> Non
     allow = {"spec": {"peeringConfig": {"allowedClusters": [rome.id]}}}
     await milan.api.patch(CLUSTER_CONFIG, Key("", "clusterconfig"), allow)
     await world.run(FEW_SECONDS)
+    assert world.is_ready()
+
+
+async def test_whom_a_person_accepted_is_called_back_until_he_answers(world: World) -> None:
+    rome, milan = world.sides["rome"], world.sides["milan"]
+    await milan.api.patch(
+        CLUSTER_CONFIG, Key("", "clusterconfig"), {"spec": {"peeringConfig": {"requestPolicy": "Manual"}}}
+    )
+    await world.join("rome", "milan")
+    await world.run(FEW_SECONDS)
+    rome.down = True
+    allow = {"spec": {"peeringConfig": {"allowedClusters": [rome.id]}}}
+    await milan.api.patch(CLUSTER_CONFIG, Key("", "clusterconfig"), allow)
+    await world.run(timedelta(minutes=10), timedelta(seconds=1))
+    (request,) = milan.api.objects(FEDERATION_REQUEST)
+    assert request["status"]["reason"] == "CallBackFailed"
+    rome.down = False
+    await world.run(timedelta(minutes=2), timedelta(seconds=1))
     assert world.is_ready()
 
 

@@ -1,0 +1,76 @@
+"""API servers that die in the middle of a join, and tokens that end while nobody renews them."""
+
+import threading
+from collections.abc import Iterator
+
+import pytest
+
+from e2e_proxied import FRONTS, Behind, Point, behind_proxy
+from liqo.lab.lab import LIQO
+from liqo.lab.pytest_plugin import Eventually, LabFactory
+
+pytestmark = [pytest.mark.lab, pytest.mark.long]
+
+AWAY_SECONDS = 60.0  # how long a fault lasts; nothing is waited for with it
+RECOVERED_SECONDS = 150.0
+TOKEN_SECONDS = 20
+LEEWAY_SECONDS = (
+    75.0  # an API server takes a token for a minute after its end, and ten seconds more if it knows it
+)
+ASKED = Point("create federationrequests", 1, after=True)  # rome's, at milan
+
+
+@pytest.fixture(scope="module")
+def behind(
+    lab_factory: LabFactory, eventually: Eventually, tmp_path_factory: pytest.TempPathFactory
+) -> Iterator[Behind]:
+    with behind_proxy(lab_factory(), eventually, tmp_path_factory.mktemp("proxy")) as made:
+        yield made
+
+
+@pytest.fixture
+def apart(behind: Behind) -> Behind:
+    """The two without any peering between them, and with tokens as they are."""
+    behind.tell(seconds=0)
+    for side in FRONTS:
+        behind.peers.lab.start(side)
+    behind.peers.part()
+    return behind
+
+
+def last(seconds: float) -> None:
+    """Let a fault last."""
+    threading.Event().wait(seconds)
+
+
+def join(behind: Behind) -> None:
+    behind.peers.lab.kubectl("rome", "apply", "-f", "-", text=behind.manifest())
+
+
+@pytest.mark.parametrize("side", list(FRONTS))
+def test_an_api_server_that_is_away_for_a_minute_while_joining(apart: Behind, side: str) -> None:
+    peers = apart.peers
+    apart.watch("rome", ASKED, dies=(side, "kube-apiserver"))
+    join(apart)
+    peers.until(lambda: apart.tell()[1])
+    last(AWAY_SECONDS)
+    peers.lab.start(side)
+    peers.until(lambda: peers.is_ready("rome"), RECOVERED_SECONDS)
+
+
+@pytest.mark.parametrize("stopped", [("rome",), ("milan",), ("rome", "milan")], ids="+".join)
+def test_tokens_that_ended_while_nobody_renewed_them(apart: Behind, stopped: tuple[str, ...]) -> None:
+    peers = apart.peers
+    apart.tell(seconds=TOKEN_SECONDS)
+    join(apart)
+    peers.until(lambda: peers.is_ready("rome"))
+    for side in stopped:
+        peers.lab.stop(side, LIQO)
+    last(TOKEN_SECONDS + LEEWAY_SECONDS)
+    if "rome" not in stopped:
+        assert not peers.is_ready("rome")
+        assert peers.condition("rome", "NodeReady") != ("True", "Ready")
+    for side in stopped:
+        peers.lab.start(side, LIQO)
+    peers.until(lambda: peers.is_ready("rome"), RECOVERED_SECONDS)
+    assert len(peers.items("milan", "fr", "-n", "liqo")) == 1
