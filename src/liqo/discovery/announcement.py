@@ -15,9 +15,10 @@ import re
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
-from liqo.api.bounds import CLUSTER_ID, DNS_LABEL, HTTPS_URL, URL_MAX
+from liqo.api.bounds import CLUSTER_ID, DNS_LABEL
 from liqo.api.reasons import Reason
 from liqo.errors import Malformed
+from liqo.identity.trust import parse_server_url
 
 VERSIONS = ("1", "2")  # ours, and one version up
 STRING_MAX = 255  # bytes of one string (RFC 1035 §3.3)
@@ -25,7 +26,6 @@ STRINGS_MAX = 64  # a neighbour could send 64 KiB of them
 
 _CLUSTER_ID = re.compile(CLUSTER_ID)
 _LABEL = re.compile(DNS_LABEL)
-_URL = re.compile(HTTPS_URL)
 _LABEL_MAX = 63
 
 
@@ -109,6 +109,11 @@ def _pairs(strings: Iterable[bytes]) -> dict[str, str]:
 
 def _url(pairs: dict[str, str], key: str) -> str:
     value = pairs.get(key, "")
-    if value and (len(value) > URL_MAX or not _URL.fullmatch(value)):
-        raise Malformed(f"{key}={show(value)} is not an https URL without path", reason=Reason.BAD_URL)
-    return value.rstrip("/")
+    if not value:
+        return ""
+    try:
+        parse_server_url(value)
+    except Malformed as fault:
+        said = f"{key}={show(value)} is not an https URL without path: {fault.message}"
+        raise Malformed(said, reason=Reason.BAD_URL) from fault
+    return value.removesuffix("/")
