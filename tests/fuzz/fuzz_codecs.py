@@ -6,59 +6,43 @@ What was found interesting is kept in tests/fuzz/codecs; every test run replays 
 """
 
 import sys
+from collections.abc import Callable, Sequence
 from contextlib import suppress
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
+from typing import Any, cast
 
 import dns.exception
 import dns.message
 import dns.rdatatype
+from zeroconf import RecordUpdate, Zeroconf
+from zeroconf._protocol.incoming import DNSIncoming
 
 from liqo.adapters.dns import encode_domain, read_answer
 from liqo.adapters.dns_address import parse_servers
 from liqo.adapters.dns_message import Question, Silent, read
+from liqo.adapters.mdns import Mdns
 from liqo.api.foreign_cluster import ForeignCluster
+from liqo.api.model import Model
 from liqo.api.reasons import Reason
 from liqo.api.search_domain import SearchDomainStatus
+from liqo.app.lan_look import Changes, forge_json, row
 from liqo.discovery.announcement import parse_announcement, show
 from liqo.discovery.dns import Answer, Type
 from liqo.discovery.domain import Known, conditions, judge, list_up, status_fields, sum_up, unanswered
-from liqo.discovery.sighting import dns_finder, forge_foreign, forge_source
+from liqo.discovery.lan import CLAIMS_MAX, choose, is_contested, merge
+from liqo.discovery.lan_records import Record
+from liqo.discovery.lan_table import INSTANCES_MAX, PER_SENDER_MAX, Claim, LanTable
+from liqo.discovery.sighting import LAN, dns_finder, forge_foreign, forge_source
 from liqo.discovery.zone import Said, targets
-from liqo.errors import Fault
+from liqo.errors import Fault, Malformed
 from liqo.identity.document import parse_document
 from liqo.identity.kubeconfig import parse_credentials
 from liqo.identity.trust import parse_bundle, parse_server_url
 
 NOW = datetime(2026, 11, 23, tzinfo=UTC)
 QUESTION = Question.of("x.example", "PTR")
-
-
-def one_input(data: bytes) -> None:
-    """Read bytes in every way in which we read strangers' bytes; anything but a Fault is a bug."""
-    how, rest = data[:1], data[1:]
-    text = rest.decode("utf-8", "replace")
-    with suppress(Fault, Silent):
-        match how:
-            case b"t":
-                parse_announcement(rest.split(b"\0"))
-            case b"d":
-                _dns(rest)
-            case b"z":
-                _zone(rest)
-            case b"n":
-                encode_domain(text)
-            case b"s":
-                parse_servers(text)
-            case b"u":
-                parse_server_url(text)
-            case b"b":
-                parse_bundle(text)
-            case b"k":
-                parse_credentials(rest)
-            case b"w":
-                parse_document(text, NOW)
-            case _:
-                assert show(text).isascii()
+LAN_TYPE = "_liqo._tcp.local."
+SENDERS = 4  # so that some packets are of one sender
 
 
 def _dns(rest: bytes) -> None:
@@ -90,11 +74,68 @@ def _zone(rest: bytes) -> None:
             found[instance] = unanswered(instance, said.silent, found[instance], NOW)
     sightings, problems = sum_up(listed, found, home_id="")
     told = [c.wire() for c in conditions(listed, found)]
-    SearchDomainStatus.parse(status_fields(sightings, problems) | {"conditions": told})
+    _take(SearchDomainStatus, status_fields(sightings, problems) | {"conditions": told})
     for seen in sightings.values():
         wire = forge_foreign(seen, "WAN", join=False, accept_untrusted=True)
         sources = [forge_source(dns_finder("x.example"), seen, NOW)]
-        ForeignCluster.parse(wire | {"status": {"sources": sources}})
+        _take(ForeignCluster, wire | {"status": {"sources": sources}})
+
+
+def _take(kind: type[Model], wire: dict[str, Any]) -> None:
+    """See that what we made of strangers' bytes is what our own kinds take; else the API server would refuse it."""
+    try:
+        kind.parse(wire)
+    except Malformed as fault:
+        raise AssertionError(f"{fault}: {wire}") from fault
+
+
+def _lan(rest: bytes) -> None:
+    """Read messages as what neighbours send by multicast, one after another.
+
+    The first byte of each says who sends it, and how many seconds after the one before. Whatever they say, the
+    table keeps its bounds, and what it shows can be printed and comes to objects that our own kinds take.
+    """
+    table, changes, now, senders = LanTable(LAN_TYPE), Changes(), NOW, set[str]()
+    for packet in _split(rest):
+        sender = f"10.0.0.{packet[0] % SENDERS}" if packet else ""
+        now += timedelta(seconds=packet[0] // SENDERS if packet else 0)
+        senders.add(sender)
+        touched = table.hear(_records(packet[1:]), sender, now)
+        for claims in (table.claims(cluster_id, now) for cluster_id in touched):
+            _claimed(claims, now)
+        for listing in table.list(now):
+            shown = " ".join(row(listing, now))
+            assert shown.isascii(), shown
+            assert shown.isprintable(), shown
+            assert forge_json(listing, now)["instance"] == listing.instance
+        changes.since(table.list(now), now)
+        questions = table.due(now, lambda _: True, INSTANCES_MAX)
+        assert len(questions) <= len(table) <= len(senders) * PER_SENDER_MAX
+    end = now + timedelta(days=1)
+    table.forget_old(end)
+    assert table.list(end) == []
+
+
+def _records(data: bytes) -> list[Record]:
+    """Return what the adapter makes of one packet."""
+    packet = DNSIncoming(data, now=1.0)  # milliseconds on zeroconf's own clock
+    heard: list[Record] = []
+    if packet.valid:
+        mdns = Mdns(lambda records, _sender: heard.extend(records), lambda: None)
+        updates = [RecordUpdate(record, None) for record in packet.answers()]
+        mdns.async_update_records(cast("Zeroconf", None), packet.now, updates)
+    return heard
+
+
+def _claimed(claims: Sequence[Claim], now: datetime) -> None:
+    """See what becomes of a cluster that these instances claim to be."""
+    asked = choose(claims)
+    assert len(asked) == min(len(claims), CLAIMS_MAX)
+    if claims:
+        seen = merge(claims)
+        assert is_contested(claims) or not seen.conflict
+        wire = forge_foreign(seen, "LAN", join=False, accept_untrusted=True)
+        _take(ForeignCluster, wire | {"status": {"sources": [forge_source(LAN, seen, now)]}})
 
 
 def _split(rest: bytes) -> list[bytes]:
@@ -129,6 +170,34 @@ def _answer(wire: bytes, kind: Type) -> Answer:
         with suppress(dns.exception.DNSException):
             Question.of(alias, kind)
     return answer
+
+
+def _text(rest: bytes) -> str:
+    return rest.decode("utf-8", "replace")
+
+
+def _show(rest: bytes) -> None:
+    assert show(_text(rest)).isascii()
+
+
+READERS: dict[bytes, Callable[[bytes], object]] = {
+    b"t": lambda rest: parse_announcement(rest.split(b"\0")),
+    b"d": _dns,
+    b"z": _zone,
+    b"l": _lan,
+    b"n": lambda rest: encode_domain(_text(rest)),
+    b"s": lambda rest: parse_servers(_text(rest)),
+    b"u": lambda rest: parse_server_url(_text(rest)),
+    b"b": lambda rest: parse_bundle(_text(rest)),
+    b"k": parse_credentials,
+    b"w": lambda rest: parse_document(_text(rest), NOW),
+}
+
+
+def one_input(data: bytes) -> None:
+    """Read bytes in the way that the first of them says; anything but a Fault is a bug."""
+    with suppress(Fault, Silent):
+        READERS.get(data[:1], _show)(data[1:])
 
 
 if __name__ == "__main__":
