@@ -130,9 +130,7 @@ def policy_for(server: str) -> RequestPolicy:
         return "Manual"  # a name: who can reach it is not known here
 
 
-async def controller_kubeconfig(
-    cluster: Cluster, access: Access, namespace: str, clock: Clock, *, account: str = CONTROLLER
-) -> str:
+async def own_kubeconfig(cluster: Cluster, access: Access, namespace: str, clock: Clock, account: str) -> str:
     """Return a kubeconfig of a ServiceAccount of Liqo's own, for a process that runs outside the cluster."""
     path = f"/api/v1/namespaces/{namespace}/serviceaccounts/{account}/token"
     spec = {"expirationSeconds": int(timedelta(days=365).total_seconds())}

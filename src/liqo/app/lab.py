@@ -2,15 +2,10 @@
 
 import asyncio
 from collections.abc import Sequence
-from dataclasses import replace
 
-from liqo.adapters.clock import SystemClock
-from liqo.api.names import LAN_AGENT
-from liqo.app.installing import controller_kubeconfig
-from liqo.app.setup import connected, install_into_lab
+from liqo.app.setup import install_into_lab
 from liqo.lab.lab import LIQO, LIQO_LAN, Lab
 from liqo.lab.spec import NAMESPACE, ClusterSpec
-from liqo.lab.state import write_private
 
 
 def up_with_liqo(
@@ -56,14 +51,6 @@ def _parts(spec: ClusterSpec) -> list[str]:
     return [*([LIQO] if spec.liqo else []), *([LIQO_LAN] if spec.has_agent else [])]
 
 
-async def _give_credentials(spec: ClusterSpec) -> None:
-    """Write the kubeconfig of the cluster's LAN agent."""
-    async with connected(spec.kubeconfig, None) as (cluster, access):
-        there = replace(access, server=spec.api_url)
-        text = await controller_kubeconfig(cluster, there, NAMESPACE, SystemClock(), account=LAN_AGENT)
-    write_private(spec.agent_kubeconfig, text)
-
-
 async def _install(specs: Sequence[ClusterSpec]) -> None:
     """Install Liqo into clusters, all at once, and write the kubeconfigs of its controllers and agents."""
     await asyncio.gather(
@@ -72,6 +59,7 @@ async def _install(specs: Sequence[ClusterSpec]) -> None:
                 kubeconfig=spec.kubeconfig,
                 namespace=NAMESPACE,
                 controller_kubeconfig=spec.controller_kubeconfig,
+                lan_kubeconfig=spec.agent_kubeconfig if spec.has_agent else None,
                 host=spec.host,
                 cluster_name=spec.name,
                 api_url=spec.api_url,
@@ -79,4 +67,3 @@ async def _install(specs: Sequence[ClusterSpec]) -> None:
             for spec in specs
         )
     )
-    await asyncio.gather(*(_give_credentials(spec) for spec in specs if spec.has_agent))

@@ -15,9 +15,9 @@ from liqo.adapters.kubeconfig import Access, load_access
 from liqo.adapters.own import open_cluster
 from liqo.api.kinds import CLUSTER_CONFIG
 from liqo.api.meta import Key, Wire
-from liqo.api.names import CONFIG_NAME, DOOR_PORT
+from liqo.api.names import CONFIG_NAME, CONTROLLER, DOOR_PORT, LAN_AGENT
 from liqo.app.door import lets_strangers_in
-from liqo.app.installing import Say, controller_kubeconfig, install, policy_for, uninstall
+from liqo.app.installing import Say, install, own_kubeconfig, policy_for, uninstall
 from liqo.install.manifests import Install, RequestPolicy
 from liqo.install.webhook import WEBHOOK_PATH, WEBHOOK_PORT, Service, Url
 from liqo.runtime.metrics import Metrics
@@ -37,7 +37,8 @@ class Request:
     lan: bool = True
     webhook_url: str | None = None
     controller_kubeconfig: Path = Path("liqo-controller.kubeconfig")
-    controller_server: str | None = None  # where the controller reaches the API server, if not where we do
+    lan_kubeconfig: Path | None = None  # of the LAN agent, where it runs outside
+    controller_server: str | None = None  # where both reach the API server, if not where we do
 
 
 @asynccontextmanager
@@ -76,8 +77,12 @@ async def install_into(request: Request, say: Say) -> list[str]:
         open_to_strangers = await lets_strangers_in(access)
         if request.image is None:
             there = replace(access, server=request.controller_server or access.server)
-            text = await controller_kubeconfig(cluster, there, request.namespace, SystemClock())
-            _write_private(request.controller_kubeconfig, text)
+            files = {CONTROLLER: request.controller_kubeconfig}
+            if request.lan and request.lan_kubeconfig is not None:
+                files[LAN_AGENT] = request.lan_kubeconfig
+            for account, path in files.items():
+                text = await own_kubeconfig(cluster, there, request.namespace, SystemClock(), account)
+                _write_private(path, text)
     return _explain(request, policy, server, open_to_strangers=open_to_strangers)
 
 
@@ -136,6 +141,11 @@ def _explain(request: Request, policy: str, server: str, *, open_to_strangers: b
     lines.append("Stop sharing: liqo share off. Change anything: kubectl edit clusterconfig clusterconfig.")
     if request.image is None:
         lines.append(f"Run the controller: liqo controller --kubeconfig {request.controller_kubeconfig}")
+        if request.lan and request.lan_kubeconfig is not None:
+            lines.append(
+                "Announce this cluster on your LAN and hear others, on a machine there: "
+                f"liqo lan --kubeconfig {request.lan_kubeconfig}"
+            )
     return lines
 
 
@@ -150,6 +160,7 @@ async def install_into_lab(
     kubeconfig: Path,
     namespace: str,
     controller_kubeconfig: Path,
+    lan_kubeconfig: Path | None,
     host: str,
     cluster_name: str,
     api_url: str,
@@ -162,6 +173,7 @@ async def install_into_lab(
         request_policy="Accept",
         webhook_url=f"https://{host}:{WEBHOOK_PORT}",
         controller_kubeconfig=controller_kubeconfig,
+        lan_kubeconfig=lan_kubeconfig,
         controller_server=api_url,
     )
     await install_into(request, lambda _line: None)

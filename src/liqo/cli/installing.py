@@ -58,6 +58,9 @@ def install(
     controller_kubeconfig: Annotated[
         Path, typer.Option(help="Where to write the controller's own kubeconfig when it runs outside.")
     ] = Path("liqo-controller.kubeconfig"),
+    lan_kubeconfig: Annotated[
+        Path, typer.Option(help="Where to write the LAN agent's own kubeconfig when it runs outside.")
+    ] = Path("liqo-lan.kubeconfig"),
 ) -> None:
     """Put Liqo into a cluster: kinds, rights, policies, and the controller.
 
@@ -76,6 +79,7 @@ def install(
         lan=lan,
         webhook_url=webhook_url,
         controller_kubeconfig=controller_kubeconfig,
+        lan_kubeconfig=lan_kubeconfig,
     )
     for line in asyncio.run(install_into(request, _say)):
         typer.echo(line)
