@@ -106,6 +106,26 @@ def test_a_controller_killed_while_joining_goes_on_where_it_was(peers: Peers, si
     assert len(peers.items("milan", "federationrequests", "-n", "liqo")) == 1
 
 
+def test_a_person_accepts_who_waits_and_denies_him_later(peers: Peers) -> None:
+    peers.configure("milan", "peeringConfig", requestPolicy="Manual")
+    try:
+        peers.apply_seed("rome", "milan")
+        peers.until(lambda: peers.condition("rome", "Accepted") == ("Unknown", "Pending"))
+        waiting = json.loads(liqo(peers, "milan", "requests", "-o", "json").stdout)["requests"]
+        assert [(r["clusterName"], r["clusterID"]) for r in waiting] == [("rome", peers.id_of("rome"))]
+        peers.until(lambda: "WaitingForPerson" in liqo(peers, "milan", "requests").stdout)
+        assert f"liqo accept {peers.id_of('rome')}" in liqo(peers, "milan", "status").stdout
+        assert liqo(peers, "milan", "accept", "nobody").returncode == 2
+        accepted = liqo(peers, "milan", "accept", "rome")
+        assert peers.id_of("rome") in accepted.stdout, accepted.stderr
+        peers.until(lambda: peers.is_ready("rome"))
+        assert liqo(peers, "milan", "deny", "rome").returncode == 0
+        peers.until(lambda: peers.condition("rome", "Accepted") == ("False", "Denied"))
+        peers.until(lambda: peers.is_clean("rome") and peers.is_clean("milan"))
+    finally:
+        peers.configure("milan", "peeringConfig", requestPolicy=None)
+
+
 def test_deny_ends_a_peering_and_home_sees_why(peers: Peers) -> None:
     peers.apply_seed("rome", "milan")
     peers.until(lambda: peers.is_ready("rome"))

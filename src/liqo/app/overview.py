@@ -7,7 +7,7 @@ from liqo.api.cluster_config import ClusterConfigSpec
 from liqo.api.federation_request import FederationRequest
 from liqo.api.foreign_cluster import ForeignCluster
 from liqo.api.meta import find_condition
-from liqo.api.reasons import ConditionType
+from liqo.api.reasons import ConditionType, Reason
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -102,7 +102,7 @@ def _shared(foreign: ForeignCluster) -> Shared:
         cluster_id=foreign.spec.cluster_id or "",
         phase=incoming.phase or "",
         offered=dict(incoming.offered or {}),
-        stop=f'kubectl patch fc {name} --type merge -p \'{{"spec":{{"incoming":"Deny"}}}}\'',
+        stop=f"liqo deny {name}",
     )
 
 
@@ -125,7 +125,9 @@ def _waiting_requests(requests: Sequence[FederationRequest]) -> list[Waiting]:
         Waiting(
             what=f"cluster {r.spec.cluster_name} ({r.spec.cluster_id}) asks to use this one",
             why=f"{r.status.reason or 'Pending'}: {r.status.message}".rstrip(": "),
-            hint=f"kubectl get fr -n {r.metadata.namespace} {r.metadata.name}",
+            hint=f"liqo accept {r.spec.cluster_id}, or liqo deny"
+            if r.status.reason == Reason.WAITING_FOR_PERSON
+            else f"kubectl describe fr -n {r.metadata.namespace} {r.metadata.name}",
         )
         for r in requests
         if r.status.phase != "Accepted"

@@ -62,7 +62,7 @@ async def join_url(cluster: Cluster, url: str, *, name: str, cluster_id: str | N
         "join": True,
         "namespace": namespace,
         "discoveryType": "Manual",
-        "allowUntrustedCA": (await _config(cluster)).discovery_config.accept_untrusted_ca,
+        "allowUntrustedCA": (await read_config(cluster)).discovery_config.accept_untrusted_ca,
     }
     if cluster_id is not None:
         spec["clusterID"] = cluster_id
@@ -79,7 +79,8 @@ async def join_url(cluster: Cluster, url: str, *, name: str, cluster_id: str | N
     return chosen
 
 
-async def _config(cluster: Cluster) -> ClusterConfigSpec:
+async def read_config(cluster: Cluster) -> ClusterConfigSpec:
+    """Return the settings in force."""
     try:
         return effective(await cluster.get(CLUSTER_CONFIG, Key("", CONFIG_NAME)))
     except Absent:

@@ -120,7 +120,7 @@ def _write_private(path: Path, text: str) -> None:
 def _explain(request: Request, policy: str, server: str, *, open_to_strangers: bool) -> list[str]:
     who = {
         "Accept": f"Any cluster that reaches {server} may become a tenant and use 30 % of what is free.",
-        "Manual": "Whoever asks waits until a person sets spec.incoming: Allow on a ForeignCluster or the allow-list.",
+        "Manual": "Whoever asks waits until a person accepts: liqo requests, liqo accept ID.",
         "Deny": "Nobody may become a tenant, except those on the allow-list.",
     }[policy]
     lines = [f"Liqo is installed in namespace {request.namespace}; requestPolicy is {policy}.", who]

@@ -5,7 +5,7 @@ from typing import Annotated
 
 import typer
 
-from liqo.cli import controller, demo, discover, dns, installing, lab, lan, peers, sharing, status
+from liqo.cli import controller, demo, discover, dns, installing, lab, lan, peers, requests, sharing, status
 
 app = typer.Typer(
     name="liqo",
@@ -19,7 +19,7 @@ app = typer.Typer(
 app.add_typer(lab.app, name="lab")
 app.add_typer(discover.app, name="discover")
 app.add_typer(dns.app, name="dns")
-for group in (installing, peers, sharing, status, controller, lan, demo):
+for group in (installing, peers, requests, sharing, status, controller, lan, demo):
     group.mount(app)
 
 
