@@ -6,7 +6,7 @@ in a flood is the honest SRV record; `discovery.lan_table` keeps what counts, wi
 
 import asyncio
 import socket
-from collections.abc import Awaitable, Callable, Sequence
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
 from datetime import timedelta
@@ -66,26 +66,36 @@ class Said:
     ttl: timedelta
 
 
-def choose_interfaces(names: Sequence[str]) -> list[str | int]:
-    """Return IPv4 addresses and IPv6 interface numbers of the named interfaces; of all real ones if none is named.
+Interfaces = Mapping[str | int, int]
+"""IPv4 addresses, and interface numbers for IPv6, each with the number of its interface."""
+
+
+def choose_interfaces(names: Sequence[str]) -> Interfaces:
+    """Return what the named interfaces have; what all real ones have if none is named.
 
     Raises:
         Invalid: there is no such interface, or it has no address.
     """
-    found: list[str | int] = []
-    present: set[str] = set()
-    for adapter in ifaddr.get_adapters():
-        if adapter.name in names or (not names and not adapter.name.startswith(VIRTUAL)):
-            present.add(adapter.name)
-            found += [str(ip.ip) for ip in adapter.ips if ip.is_IPv4]
-            if any(ip.is_IPv6 for ip in adapter.ips) and adapter.index is not None:
-                found.append(adapter.index)
-    missing = sorted(set(names) - present)
+    found, missing = _present(names)
     if missing:
         raise Invalid(
             f"no interface {', '.join(missing)} with an address", hint="ip -brief address shows them"
         )
     return found
+
+
+def _present(names: Sequence[str]) -> tuple[Interfaces, Sequence[str]]:
+    """Return what the interfaces have, and which of the names none has."""
+    found: dict[str | int, int] = {}
+    present: set[str] = set()
+    for adapter in ifaddr.get_adapters():
+        wanted = adapter.name in names or (not names and not adapter.name.startswith(VIRTUAL))
+        if wanted and adapter.index is not None:
+            present.add(adapter.name)
+            found |= {str(ip.ip): adapter.index for ip in adapter.ips if ip.is_IPv4}
+            if any(ip.is_IPv6 for ip in adapter.ips):
+                found[adapter.index] = adapter.index
+    return found, sorted(set(names) - present)
 
 
 class Mdns(RecordUpdateListener):
@@ -102,7 +112,7 @@ class Mdns(RecordUpdateListener):
         self._hear, self._dropped, self._names = hear, dropped, interfaces
         self._meter, self._sender = Meter(), ""
         self._zeroconf: AsyncZeroconf | None = None
-        self._chosen: list[str | int] = []
+        self._chosen: Interfaces = {}
         self._info: ServiceInfo | None = None
         self._said: Said | None = None
         self._sending: set[asyncio.Future[object]] = set()
@@ -118,7 +128,7 @@ class Mdns(RecordUpdateListener):
         if not self._chosen:
             raise Unavailable("no network interface has an address", hint="name one with --interface")
         try:
-            self._zeroconf = _open(self._chosen)
+            self._zeroconf = _open(list(self._chosen))
             await self._zeroconf.zeroconf.async_wait_for_start()
         except (OSError, ZeroconfError) as exc:
             raise Unavailable(
@@ -139,12 +149,20 @@ class Mdns(RecordUpdateListener):
                 await self._zeroconf.async_close()
 
     async def follow_interfaces(self) -> None:
-        """Take up interfaces and addresses that came or went."""
-        chosen = choose_interfaces(self._names)
-        if self._zeroconf is None or chosen == self._chosen or not chosen:
+        """Take up interfaces and addresses that came or went, and those that could not be used before.
+
+        A new IPv6 address cannot for a second or two, in which the kernel asks whether somebody has it (RFC 4862 §5.4).
+        """
+        chosen, _ = _present(self._names)
+        if self._zeroconf is None or not chosen:
             return
+        update = self._zeroconf.zeroconf.async_update_interfaces
+        # An interface made anew with an old address is not in the multicast group that the old one was in.
+        anew = {each for each, index in chosen.items() if self._chosen.get(each, index) != index}
         with suppress(OSError, ZeroconfError):
-            await self._zeroconf.zeroconf.async_update_interfaces(chosen)
+            if anew:
+                await update([each for each in chosen if each not in anew])
+            await update(list(chosen))
             self._chosen = chosen
             self._guard()
 

@@ -7,6 +7,7 @@ PER_SENDER = 300  # packets a second; a LAN's noisiest honest host sends a few d
 TOTAL = 1_500  # about a third of a second of one core
 QUIET = 10  # packets a second that a sender may always send, so that a crowd of liars does not silence him
 SENDERS_MAX = 4_096
+MAPPED = "::ffff:"  # before an IPv4 address on a socket of both families (RFC 4291 §2.5.5.2)
 
 
 class Meter:
@@ -52,10 +53,11 @@ class Gate(asyncio.DatagramProtocol):
 
     def datagram_received(self, data: bytes, addr: tuple[str, int]) -> None:
         """Pass a packet on, or count it."""
-        if not self._meter.allows(addr[0], asyncio.get_running_loop().time()):
+        sender = addr[0].removeprefix(MAPPED)
+        if not self._meter.allows(sender, asyncio.get_running_loop().time()):
             self._dropped()
             return
-        self._note(addr[0])
+        self._note(sender)
         self._inner.datagram_received(data, addr)
 
     def error_received(self, exc: Exception) -> None:
