@@ -65,7 +65,8 @@ def watched(lab: Lab, folder: Path, *args: str) -> Iterator[Path]:
     """Watch on rome until Ctrl-C; yield the file in which it prints."""
     out, wrong = folder / "out", folder / "err"
     folder.mkdir()
-    command = lab.command("rome", (*DISCOVER, "--watch", *args))
+    # What a shell starts in the background ignores Ctrl-C, and hands that down to all that runs below it.
+    command = lab.command("rome", ("env", "--default-signal=INT", *DISCOVER, "--watch", *args))
     with (
         out.open("w") as stdout,
         wrong.open("w") as stderr,
