@@ -19,12 +19,17 @@ DOOR_PORT = 16_443
 WEBHOOK_CONFIGURATION = "liqo"
 STRANGERS = "liqo-strangers"  # the rights, limits and priority of whoever has not proved himself
 
+LABEL_MAX = 63  # a DNS label (RFC 1123), which the name of a namespace is
+
 CLUSTER_ID_LABEL = "liqo.io/cluster-id"
 MANAGED_LABEL = "app.kubernetes.io/managed-by"
 TENANT_LABEL = "liqo.io/tenant"
 NODE_TYPE_LABEL = "liqo.io/type"
 VIRTUAL_NODE = "virtual-node"
 NODE_TAINT = "virtual-node.liqo.io/not-allowed"
+ENABLED_LABEL = "liqo.io/enabled"  # on a namespace at home, "true": its pods may run abroad
+CLUSTERS_ANNOTATION = "liqo.io/clusters"  # on such a namespace: only on these, names or ids, with commas
+HOME_NAMESPACE_LABEL = "liqo.io/home-namespace"  # on a namespace on foreign: which of home's it stands for
 OUTGOING_FINALIZER = "liqo.io/outgoing"
 INCOMING_FINALIZER = "liqo.io/incoming"
 
@@ -45,6 +50,17 @@ def tenant_namespace(home_id: str) -> str:
 def tenant_role(home_id: str) -> str:
     """Return the Role on foreign, in Liqo's namespace, for the home cluster's own requests."""
     return f"home-{home_id}"
+
+
+def remote_namespace(namespace: str, home_id: str) -> str:
+    """Return the namespace on foreign that stands for one of home's: `x-<homeID>`, at most 63 characters.
+
+    One that would be longer is cut, and told apart by a hash of the whole.
+    """
+    if len(name := f"{namespace}-{home_id}") <= LABEL_MAX:
+        return name
+    mark = f"-{short_hash(namespace)}-{home_id}"
+    return namespace[: LABEL_MAX - len(mark)].rstrip("-") + mark
 
 
 def node_name(cluster_name: str, cluster_id: str) -> str:
