@@ -309,6 +309,7 @@ class Side:
             us=home.us,
             check=lambda _ip: TRUSTED,
             changed=triggers.peer,
+            seen=triggers.seen,
             clock=clock,
             random=random,
             connect=self.connect,
@@ -329,6 +330,7 @@ class Side:
             encode=str,
             took=metrics.observe_search,
             changed=triggers.found,
+            moved=triggers.moved,
         )
         self.gate = Gate(stores, home, settings, clock, metrics)
         self._tasks = [

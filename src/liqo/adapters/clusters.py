@@ -18,7 +18,9 @@ from liqo.adapters.tls import (
     check_literal,
 )
 from liqo.adapters.tracked import Peer, TrackedCluster
-from liqo.api.meta import Key, Wire
+from liqo.api.kinds import POD
+from liqo.api.meta import Key, Kind, Wire
+from liqo.api.names import HOME_ANNOTATIONS
 from liqo.errors import Fault
 from liqo.identity.kubeconfig import Credentials, digest, token_expiry, unseal
 from liqo.peering.ports import Ourselves
@@ -68,6 +70,14 @@ def open_peer(
     return FailoverCluster(addresses, connect, clock)
 
 
+@dataclass(slots=True)
+class _Watch:
+    """What is watched over a connection."""
+
+    store: Store
+    tasks: list[asyncio.Task[None]]
+
+
 @dataclass(slots=True, kw_only=True)
 class _Connection:
     """One session and what hangs on it."""
@@ -78,8 +88,36 @@ class _Connection:
     http: Peer
     tracked: TrackedCluster
     tally: Tally
-    stores: dict[Selection, Store] = field(default_factory=dict)
-    tasks: list[asyncio.Task[None]] = field(default_factory=list)
+    watches: dict[Selection, _Watch] = field(default_factory=dict)
+
+
+async def _cancel(tasks: Sequence[asyncio.Task[None]]) -> None:
+    for task in tasks:
+        task.cancel()
+    await asyncio.gather(*tasks, return_exceptions=True)
+
+
+def _prune_pod(pod: Wire) -> Wire:
+    """Keep of a pod on foreign whom it stands for and how it is."""
+    metadata = pod["metadata"]
+    kept = {
+        k: metadata[k]
+        for k in (
+            "name",
+            "namespace",
+            "uid",
+            "resourceVersion",
+            "deletionTimestamp",
+            "deletionGracePeriodSeconds",
+        )
+        if k in metadata
+    }
+    annotations = metadata.get("annotations") or {}
+    kept["annotations"] = {k: v for k, v in annotations.items() if k in HOME_ANNOTATIONS}
+    return {"metadata": kept, "status": pod.get("status") or {}}
+
+
+PRUNES: dict[Kind, Callable[[Wire], Wire]] = {POD: _prune_pod}
 
 
 class PeerClusters:
@@ -88,7 +126,9 @@ class PeerClusters:
     Args:
         us: who we are; its identity opens what was sealed to us.
         check: may we connect to that address.
-        changed: called with (cluster id, way) when a health or something watched has changed.
+        changed: called with (cluster id, way) when a connection is new, or its health has changed.
+        seen: called with (cluster id, way, kind, before, after) when something watched has changed; with neither
+            when a first list is complete.
         clock: of this process.
         random: for jitter.
         connect: opens a session with credentials, in a role, at one of several addresses.
@@ -102,6 +142,7 @@ class PeerClusters:
         us: Callable[[], Ourselves],
         check: AddressCheck,
         changed: Callable[[str, Way], None],
+        seen: Callable[[str, Way, Kind, Wire | None, Wire | None], None],
         clock: Clock,
         random: Random,
         connect: Callable[[Credentials, Way, Callable[[], Sequence[str]], PeerTrust], Peer],
@@ -111,6 +152,7 @@ class PeerClusters:
         self._us = us
         self._check = check
         self._changed = changed
+        self._seen = seen
         self._clock = clock
         self._random = random
         self._open = connect
@@ -132,6 +174,7 @@ class PeerClusters:
         check_literal(credentials.server, self._check)
         self.drop(cluster_id, way)
         self._connections[cluster_id, way] = self._connect(cluster_id, way, mark, credentials)
+        self._changed(cluster_id, way)
         return mark
 
     def _connect(self, cluster_id: str, way: Way, mark: str, credentials: Credentials) -> _Connection:
@@ -189,9 +232,7 @@ class PeerClusters:
 
     @staticmethod
     async def _close(connection: _Connection) -> None:
-        for task in connection.tasks:
-            task.cancel()
-        await asyncio.gather(*connection.tasks, return_exceptions=True)
+        await _cancel([task for watch in connection.watches.values() for task in watch.tasks])
         await connection.http.close()
 
     def watched(self, cluster_id: str, way: Way, selection: Selection) -> Mapping[Key, Wire] | None:
@@ -199,31 +240,32 @@ class PeerClusters:
         found = self._connections.get((cluster_id, way))
         if found is None:
             return None
-        store = found.stores.get(selection)
-        if store is None:
-            store = found.stores[selection] = Store()
-            store.subscribe(lambda _key, _old, _new: self._changed(cluster_id, way))
-            found.tasks += [
-                asyncio.create_task(
-                    reflect(
-                        found.tracked,
-                        selection,
-                        store,
-                        clock=self._clock,
-                        random=self._random,
-                        cap=LOOK_AGAIN_WITHIN,
-                    )
-                ),
-                asyncio.create_task(self._announce(store, cluster_id, way)),
-            ]
-        if not store.synced:
-            return None
-        return {Key.of(obj): obj for obj in store.values()}
+        watch = found.watches.get(selection)
+        if watch is None:
+            watch = found.watches[selection] = self._watch(found, cluster_id, way, selection)
+        return watch.store.mapping if watch.store.synced else None
 
-    async def _announce(self, store: Store, cluster_id: str, way: Way) -> None:
+    def unwatch(self, cluster_id: str, way: Way, selection: Selection) -> None:
+        """End a watch; without one nothing happens."""
+        found = self._connections.get((cluster_id, way))
+        watch = found.watches.pop(selection, None) if found is not None else None
+        if watch is not None:
+            self._begin(_cancel(watch.tasks))
+
+    def _watch(self, found: _Connection, cluster_id: str, way: Way, selection: Selection) -> _Watch:
+        store = Store(prune=PRUNES.get(selection.kind))
+        kind = selection.kind
+        store.subscribe(lambda _key, old, new: self._seen(cluster_id, way, kind, old, new))
+        told = reflect(
+            found.tracked, selection, store, clock=self._clock, random=self._random, cap=LOOK_AGAIN_WITHIN
+        )
+        announced = self._announce(store, cluster_id, way, kind)
+        return _Watch(store, [asyncio.create_task(told), asyncio.create_task(announced)])
+
+    async def _announce(self, store: Store, cluster_id: str, way: Way, kind: Kind) -> None:
         """Say once that a first list is complete, which an empty one would not do by itself."""
         await store.wait_synced()
-        self._changed(cluster_id, way)
+        self._seen(cluster_id, way, kind, None, None)
 
     async def probe(self, cluster_id: str, way: Way, path: str) -> Session | None:
         """Ask for `path` once; what the answer means is in the connection's health."""

@@ -3,13 +3,18 @@
 from collections.abc import AsyncIterator, Callable, Coroutine
 from typing import Any, Protocol, TypeVar
 
+from liqo.api.kinds import CONFIG_MAP, ENDPOINT_SLICE, EVENT, POD, SECRET, SERVICE
 from liqo.api.meta import Key, Kind, Wire
-from liqo.errors import Fault
+from liqo.errors import Fault, Forbidden
 from liqo.runtime.ports import Cluster, Page, Selection
 from liqo.runtime.watch import SILENT
 
 Note = Callable[[Fault | None], None]
 """Called with what a call raised, None if it was answered."""
+
+WORKLOADS = frozenset({POD, CONFIG_MAP, SECRET, SERVICE, ENDPOINT_SLICE, EVENT})
+"""What a home cluster writes and watches in its namespaces on foreign. Bounds there refuse single objects
+with 403 too, so that one says nothing about our token; the probe does."""
 
 T = TypeVar("T")
 
@@ -35,18 +40,23 @@ class TrackedCluster:
         self._inner = inner
         self._note = note
 
-    async def _tracked(self, call: Coroutine[Any, Any, T]) -> T:
+    async def _tracked(self, call: Coroutine[Any, Any, T], kind: Kind | None = None) -> T:
         try:
             answer = await call
         except Fault as fault:
-            self._note(fault)
+            self._tell(fault, kind)
             raise
         self._note(None)
         return answer
 
+    def _tell(self, fault: Fault, kind: Kind | None) -> None:
+        """Report a fault, unless it may be a refusal of one object, or in a namespace that is being deleted."""
+        if not (isinstance(fault, Forbidden) and kind in WORKLOADS):
+            self._note(fault)
+
     async def get(self, kind: Kind, key: Key) -> Wire:
         """Return one object."""
-        return await self._tracked(self._inner.get(kind, key))
+        return await self._tracked(self._inner.get(kind, key), kind)
 
     async def fetch(self, path: str) -> Wire:
         """Return what is at a path."""
@@ -54,7 +64,9 @@ class TrackedCluster:
 
     async def list(self, selection: Selection, *, limit: int = 500, continue_token: str = "") -> Page:
         """Return one page of the selected objects."""
-        return await self._tracked(self._inner.list(selection, limit=limit, continue_token=continue_token))
+        return await self._tracked(
+            self._inner.list(selection, limit=limit, continue_token=continue_token), selection.kind
+        )
 
     async def watch(self, selection: Selection, resource_version: str) -> AsyncIterator[Wire]:
         """Yield watch events; each one is a sign of life."""
@@ -64,30 +76,32 @@ class TrackedCluster:
                 yield event
         except Fault as fault:
             if fault.reason != SILENT:  # a watch without news is no sign that the cluster is away
-                self._note(fault)
+                self._tell(fault, selection.kind)
             raise
 
     async def create(self, kind: Kind, obj: Wire) -> Wire:
         """POST."""
-        return await self._tracked(self._inner.create(kind, obj))
+        return await self._tracked(self._inner.create(kind, obj), kind)
 
     async def apply(self, kind: Kind, obj: Wire, *, manager: str, subresource: str = "") -> Wire:
         """Server-side apply."""
-        return await self._tracked(self._inner.apply(kind, obj, manager=manager, subresource=subresource))
+        return await self._tracked(
+            self._inner.apply(kind, obj, manager=manager, subresource=subresource), kind
+        )
 
     async def patch(
         self, kind: Kind, key: Key, patch: Wire, *, manager: str = "", subresource: str = ""
     ) -> Wire:
         """Merge patch."""
         return await self._tracked(
-            self._inner.patch(kind, key, patch, manager=manager, subresource=subresource)
+            self._inner.patch(kind, key, patch, manager=manager, subresource=subresource), kind
         )
 
     async def delete(
         self, kind: Kind, key: Key, *, uid: str = "", version: str = "", grace: int | None = None
     ) -> None:
         """Delete."""
-        return await self._tracked(self._inner.delete(kind, key, uid=uid, version=version, grace=grace))
+        return await self._tracked(self._inner.delete(kind, key, uid=uid, version=version, grace=grace), kind)
 
     async def post(self, path: str, body: Wire) -> Wire:
         """POST to a path that is no object."""

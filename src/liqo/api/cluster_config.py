@@ -70,6 +70,7 @@ class PeeringConfig(Model):
     max_pending: Annotated[int, Field(ge=0, le=10_000)] = 100
     max_peers: Annotated[int, Field(ge=0, le=1_000)] = 16
     forget_after: Annotated[int, Field(ge=60, le=31_536_000)] = 86_400  # seconds
+    private_egress: bool = False  # may tenants' pods reach private addresses, nodes and the API server
 
 
 class ClusterConfigSpec(Model):

@@ -26,15 +26,28 @@ MANAGED_LABEL = "app.kubernetes.io/managed-by"
 TENANT_LABEL = "liqo.io/tenant"
 NODE_TYPE_LABEL = "liqo.io/type"
 VIRTUAL_NODE = "virtual-node"
+NODE_PREFIX = "liqo-"  # of the names of virtual nodes
+ENDING_ANNOTATION = (
+    "liqo.io/ending-since"  # on a virtual node: it takes no pods, and those it has are deleted
+)
 NODE_TAINT = "virtual-node.liqo.io/not-allowed"
 ENABLED_LABEL = "liqo.io/enabled"  # on a namespace at home, "true": its pods may run abroad
 CLUSTERS_ANNOTATION = "liqo.io/clusters"  # on such a namespace: only on these, names or ids, with commas
+AUTOJOINED_LABEL = "liqo.io/autojoined"  # on a ForeignCluster that discovery joined, "true"
 HOME_NAMESPACE_LABEL = "liqo.io/home-namespace"  # on a namespace on foreign: which of home's it stands for
+HOME_NAMESPACE_ANNOTATION = HOME_NAMESPACE_LABEL  # on a pod on foreign, as the next three
+HOME_UID_ANNOTATION = "liqo.io/home-uid"  # the pod at home that it stands for
+HOME_NODE_ANNOTATION = "liqo.io/home-node"  # the virtual node there
+HOME_ACCOUNT_ANNOTATION = "liqo.io/home-service-account"  # its service account there
+HOME_ANNOTATIONS = frozenset(
+    {HOME_NAMESPACE_ANNOTATION, HOME_UID_ANNOTATION, HOME_NODE_ANNOTATION, HOME_ACCOUNT_ANNOTATION}
+)
 OUTGOING_FINALIZER = "liqo.io/outgoing"
 INCOMING_FINALIZER = "liqo.io/incoming"
 
 TENANT_SERVICE_ACCOUNT = "home"
 TENANT_CLUSTER_ROLE = "liqo-tenant"
+WORKLOAD_CLUSTER_ROLE = "liqo-tenant-workload"  # of a home cluster where its pods run
 
 
 def peer_account(foreign_id: str) -> str:
@@ -65,7 +78,7 @@ def remote_namespace(namespace: str, home_id: str) -> str:
 
 def node_name(cluster_name: str, cluster_id: str) -> str:
     """Return the name of the virtual node: the cluster's name cut to 20, and 6 characters of its id."""
-    return f"liqo-{cluster_name[:20].strip('-') or 'cluster'}-{cluster_id[:6]}"
+    return f"{NODE_PREFIX}{cluster_name[:20].strip('-') or 'cluster'}-{cluster_id[:6]}"
 
 
 def request_name(cluster_id: str, jti: str) -> str:

@@ -168,6 +168,19 @@ class Reason(_Documented):
     # sharing
     OFFERED = "Offered", "The offer is on the other cluster."
     COMPUTING = "Computing", "The offer is being worked out."
+    # namespaces on foreign
+    NAMESPACE_RESERVED = "NamespaceReserved", "Namespaces of that name are not taken from other clusters."
+    NAMESPACE_TAKEN = "NamespaceTaken", "The name that it would have here belongs to another namespace."
+    NAMESPACE_ENDING = "NamespaceEnding", "The namespace of that name is still being deleted."
+    NAMESPACE_NOT_OFFLOADED = (
+        "NamespaceNotOffloaded",
+        "The namespace has no place on that cluster: liqo.io/enabled=true on it, and liqo.io/clusters, decide.",
+    )
+    # pods on foreign
+    NOT_OFFLOADABLE = "NotOffloadable", "The pod asks for what only its own cluster has."
+    REFUSED_THERE = "RefusedThere", "The other cluster does not take the pod."
+    NAME_TAKEN = "NameTaken", "Somebody else's pod has that name on the other cluster."
+    TAKEN_AWAY = "TakenAway", "The other cluster removed the pod."
     # node
     READY = "Ready", "The other cluster answers authorised requests."
     WAITING = "Waiting", "The peering is not there yet."

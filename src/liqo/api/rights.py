@@ -9,11 +9,20 @@ from collections.abc import Sequence
 from liqo.api.kinds import (
     ADVERTISEMENT,
     CLUSTER_ROLE,
+    CONFIG_MAP,
+    ENDPOINT_SLICE,
+    EVENT,
     FEDERATION_REQUEST,
+    LIMIT_RANGE,
     NAMESPACE,
     NAMESPACE_MAP,
+    NETWORK_POLICY,
+    POD,
+    RESOURCE_QUOTA,
     ROLE,
     ROLE_BINDING,
+    SECRET,
+    SERVICE,
     SERVICE_ACCOUNT,
 )
 from liqo.api.meta import Kind, Wire
@@ -24,12 +33,15 @@ from liqo.api.names import (
     TENANT_CLUSTER_ROLE,
     TENANT_LABEL,
     TENANT_SERVICE_ACCOUNT,
+    WORKLOAD_CLUSTER_ROLE,
     peer_account,
     tenant_namespace,
     tenant_role,
 )
 
 TENANT_CONTROLLER_ROLE = "liqo-tenant-controller"  # what our controller may in a tenant namespace
+WORKLOAD_CONTROLLER_ROLE = "liqo-workload-controller"  # what it may where a tenant's pods run
+FIXED_ROLES = (TENANT_CLUSTER_ROLE, TENANT_CONTROLLER_ROLE, WORKLOAD_CLUSTER_ROLE, WORKLOAD_CONTROLLER_ROLE)
 TENANT_PREFIX = tenant_namespace("")
 PEER_PREFIX = peer_account("")
 HOME_PREFIX = tenant_role("")
@@ -156,6 +168,64 @@ def forge_tenant_rights(ns: str, home_id: str, request_names: Sequence[str]) -> 
             ),
         ),
     ]
+
+
+def forge_workload_rights(ns: str, remote: str, home_id: str) -> Objects:
+    """Return the bindings in a namespace on foreign that stands for one of home's: our controller's, and home's.
+
+    Args:
+        ns: Liqo's namespace here.
+        remote: the namespace.
+        home_id: whose it is.
+    """
+    labels = {CLUSTER_ID_LABEL: home_id}
+    pairs = (
+        (WORKLOAD_CONTROLLER_ROLE, forge_account_subject(ns, CONTROLLER)),
+        (WORKLOAD_CLUSTER_ROLE, forge_account_subject(tenant_namespace(home_id), TENANT_SERVICE_ACCOUNT)),
+    )
+    return [
+        (
+            ROLE_BINDING,
+            forge_object(
+                ROLE_BINDING,
+                role,
+                remote,
+                labels=labels,
+                roleRef=forge_role_ref(CLUSTER_ROLE, role),
+                subjects=[subject],
+            ),
+        )
+        for role, subject in pairs
+    ]
+
+
+def forge_workload_role() -> Wire:
+    """Return the fixed ClusterRole of a home cluster where its pods run; admission policies bound what it writes.
+
+    It reads the Secrets there, and put them all there itself: nobody else may (`liqo.install.tenants`).
+    """
+    reflected = (CONFIG_MAP, SECRET, SERVICE, ENDPOINT_SLICE)
+    return forge_object(
+        CLUSTER_ROLE,
+        WORKLOAD_CLUSTER_ROLE,
+        rules=[
+            forge_rule(POD, EDIT),
+            forge_rule(POD, ["get"], subresource="log"),
+            *(forge_rule(POD, ["create"], subresource=sub) for sub in ("attach", "exec", "portforward")),
+            *(forge_rule(kind, EDIT) for kind in reflected),
+            forge_rule(EVENT, ["get", "list", "watch"]),
+        ],
+    )
+
+
+def forge_workload_controller_role() -> Wire:
+    """Return the fixed ClusterRole that our controller binds to itself in each namespace of a home cluster."""
+    bounds = (RESOURCE_QUOTA, LIMIT_RANGE, NETWORK_POLICY)
+    return forge_object(
+        CLUSTER_ROLE,
+        WORKLOAD_CONTROLLER_ROLE,
+        rules=[forge_rule(kind, ["create", "get", "patch"]) for kind in bounds],
+    )
 
 
 def forge_tenant_role() -> Wire:

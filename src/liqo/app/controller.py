@@ -154,6 +154,7 @@ class _Parts:
             us=home.us,
             check=self._trust.check,
             changed=self._triggers.peer,
+            seen=self._triggers.seen,
             clock=clock,
             random=random,
             connect=partial(open_peer, check=self._trust.check, clock=clock, random=random, metrics=metrics),
@@ -263,6 +264,7 @@ class _Parts:
             encode=self._resolvers.encode,
             took=self._metrics.observe_search,
             changed=self._triggers.found,
+            moved=self._triggers.moved,
         )
 
 

@@ -2,6 +2,7 @@
 
 from collections.abc import Callable, Iterable
 from datetime import timedelta
+from urllib.parse import urlsplit
 
 from liqo.api.cluster_config import ClusterConfigSpec
 from liqo.app.stores import Stores
@@ -10,7 +11,10 @@ from liqo.discovery.dns import Resolver
 from liqo.discovery.loop_dns import SearchDomains
 from liqo.discovery.loop_found import FoundClusters
 from liqo.discovery.sightings import Sightings
+from liqo.node.abroad import Abroad
 from liqo.node.loop import VirtualNodes
+from liqo.node.loop_map import NamespaceMaps
+from liqo.node.loop_pods import OffloadedPods
 from liqo.peering.loop_document import WellKnown
 from liqo.peering.loop_incoming import IncomingPeerings
 from liqo.peering.loop_outgoing import OutgoingPeerings
@@ -19,6 +23,7 @@ from liqo.peering.ports import Contact, Ourselves
 from liqo.runtime.ports import Clock, Cluster, Clusters, Events
 from liqo.sharing.loop_accept import Acceptance
 from liqo.sharing.loop_offer import Offers
+from liqo.sharing.loop_places import Places
 
 
 def build_rooms(
@@ -36,6 +41,7 @@ def build_rooms(
     encode: Callable[[str], str],
     took: Callable[[str, timedelta], None],
     changed: Callable[[Iterable[str]], None],
+    moved: Callable[[Iterable[str]], None],
 ) -> Reconciles:
     """Return the reconciles of all loops.
 
@@ -53,7 +59,9 @@ def build_rooms(
         encode: a domain in ASCII.
         took: told how each search of a domain ended, and how long that took.
         changed: looks at found clusters again.
+        moved: looks at the pods of namespaces again.
     """
+    abroad = Abroad(stores.nodes)
     return Reconciles(
         document=WellKnown(
             home=cluster, config_maps=stores.config_maps, us=us, events=events, clock=clock
@@ -97,6 +105,19 @@ def build_rooms(
             config=settings,
             events=events,
         ).reconcile,
+        place=Places(
+            home=cluster,
+            foreigns=stores.foreigns,
+            maps=stores.maps,
+            namespaces=stores.tenants,
+            quotas=stores.quotas,
+            nodes=stores.nodes,
+            config=settings,
+            own_host=lambda: urlsplit(us().server).hostname or "",
+            namespace=us().namespace,
+            events=events,
+            clock=clock,
+        ).reconcile,
         node=VirtualNodes(
             home=cluster,
             clusters=clusters,
@@ -108,6 +129,25 @@ def build_rooms(
             home_id=lambda: us().cluster_id,
             namespace=us().namespace,
             address="",
+            events=events,
+            clock=clock,
+        ).reconcile,
+        map=NamespaceMaps(
+            clusters=clusters,
+            foreigns=stores.foreigns,
+            namespaces=stores.enabled,
+            pods=stores.pods,
+            abroad=abroad,
+            home_id=lambda: us().cluster_id,
+            moved=moved,
+        ).reconcile,
+        pod=OffloadedPods(
+            home=cluster,
+            clusters=clusters,
+            pods=stores.pods,
+            abroad=abroad,
+            address="",
+            known_ip=lambda _cluster_id, _ip: True,
             events=events,
             clock=clock,
         ).reconcile,

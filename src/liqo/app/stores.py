@@ -12,15 +12,25 @@ from liqo.api.kinds import (
     FEDERATION_REQUEST,
     FOREIGN_CLUSTER,
     NAMESPACE,
+    NAMESPACE_MAP,
     NODE,
     POD,
+    RESOURCE_QUOTA,
     SEARCH_DOMAIN,
 )
 from liqo.api.meta import Key, Kind, Wire, labels_of
-from liqo.api.names import CLUSTER_ID_LABEL, CONFIG_NAME, TENANT_LABEL
+from liqo.api.names import (
+    CLUSTER_ID_LABEL,
+    CONFIG_NAME,
+    ENABLED_LABEL,
+    ENDING_ANNOTATION,
+    MANAGED_LABEL,
+    NODE_PREFIX,
+    TENANT_LABEL,
+)
 from liqo.runtime.metrics import Metrics
 from liqo.runtime.ports import Selection
-from liqo.runtime.store import Store
+from liqo.runtime.store import Store, prune_managed_fields
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -36,6 +46,9 @@ class Stores:
     nodes: Store
     pods: Store
     tenants: Store
+    maps: Store
+    quotas: Store
+    enabled: Store
 
     def config(self) -> Wire | None:
         """Return the ClusterConfig that counts."""
@@ -65,6 +78,9 @@ def make_stores() -> Stores:
         nodes=Store(indexes=by_label, prune=_prune_node),
         pods=Store(indexes={"namespace": _namespace, "node": _node_name}, prune=_prune_pod),
         tenants=Store(indexes=by_label),
+        maps=Store(),
+        quotas=Store(indexes=by_label),
+        enabled=Store(prune=prune_managed_fields),
     )
 
 
@@ -84,6 +100,9 @@ def selections(namespace: str, stores: Stores) -> list[tuple[Selection, Store]]:
         (select(NODE), stores.nodes),
         (select(POD), stores.pods),
         (select(NAMESPACE, labels=TENANT_LABEL), stores.tenants),
+        (select(NAMESPACE, labels=f"{ENABLED_LABEL}=true"), stores.enabled),
+        (select(NAMESPACE_MAP), stores.maps),
+        (select(RESOURCE_QUOTA, labels=f"{MANAGED_LABEL}=liqo"), stores.quotas),
     ]
 
 
@@ -131,8 +150,11 @@ def _metadata(obj: Wire, *, labels: bool) -> Wire:
 def _prune_node(obj: Wire) -> Wire:
     """Keep of a node what capacity and readiness are made of."""
     status = obj.get("status", {})
+    metadata = _metadata(obj, labels=True)
+    if since := (obj["metadata"].get("annotations") or {}).get(ENDING_ANNOTATION):
+        metadata["annotations"] = {ENDING_ANNOTATION: since}
     return {
-        "metadata": _metadata(obj, labels=True),
+        "metadata": metadata,
         "spec": {k: v for k, v in obj.get("spec", {}).items() if k in {"unschedulable", "taints"}},
         "status": {
             k: v for k, v in status.items() if k in {"capacity", "allocatable", "conditions", "addresses"}
@@ -141,8 +163,10 @@ def _prune_node(obj: Wire) -> Wire:
 
 
 def _prune_pod(obj: Wire) -> Wire:
-    """Keep of a pod where it runs and what it asks for."""
+    """Keep of a pod where it runs and what it asks for; the whole of one that may be on a virtual node."""
     spec = obj.get("spec", {})
+    if spec.get("nodeName", "").startswith(NODE_PREFIX):
+        return prune_managed_fields(obj)
     kept = {
         name: [
             {

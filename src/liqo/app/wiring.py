@@ -4,9 +4,12 @@ from collections.abc import Awaitable, Callable, Iterable
 from dataclasses import dataclass
 from datetime import timedelta
 
-from liqo.api.meta import Key, Wire, labels_of
+from liqo.api.kinds import ADVERTISEMENT, NAMESPACE_MAP, POD
+from liqo.api.meta import Key, Kind, Wire, labels_of
 from liqo.api.names import (
     CLUSTER_ID_LABEL,
+    HOME_NAMESPACE_ANNOTATION,
+    NODE_PREFIX,
     NODE_TYPE_LABEL,
     TRUSTED_CA_CONFIG_MAP,
     VIRTUAL_NODE,
@@ -15,10 +18,11 @@ from liqo.api.names import (
 from liqo.api.reasons import ConditionType
 from liqo.app.stores import Stores
 from liqo.discovery.sighting import LAN
+from liqo.node.abroad import ending_since
 from liqo.runtime.loop import Loop, Outcome
 from liqo.runtime.metrics import Metrics
 from liqo.runtime.ports import Clock, Random, Way
-from liqo.runtime.queue import Queue
+from liqo.runtime.queue import NOW, Queue
 from liqo.sharing.loop_offer import ALL
 
 COALESCE = timedelta(seconds=1)  # pods and nodes change in crowds; an offer follows once
@@ -37,7 +41,10 @@ class Reconciles:
     incoming: Reconcile
     accept: Reconcile
     offer: Reconcile
+    place: Reconcile
     node: Reconcile
+    map: Reconcile
+    pod: Reconcile
     found: Reconcile
     domain: Reconcile
 
@@ -52,7 +59,10 @@ class Queues:
     incoming: Queue
     accept: Queue
     offer: Queue
+    place: Queue
     node: Queue
+    map: Queue
+    pod: Queue
     found: Queue
     domain: Queue
 
@@ -97,13 +107,41 @@ class Triggers:
         stores.nodes.subscribe(self._node)
         stores.pods.subscribe(self._pod)
         stores.tenants.subscribe(self._tenant)
+        stores.maps.subscribe(self._map)
+        stores.enabled.subscribe(self._enabled)
+        stores.quotas.subscribe(self._quota)
 
     def peer(self, cluster_id: str, way: Way) -> None:
         """Look at a peering whose connection has changed."""
         if way is Way.INCOMING:
             self._queues.incoming.add(Key("", cluster_id))
-        else:
-            self._joins(cluster_id)
+            return
+        self._joins(cluster_id)
+        self._queues.map.add(Key("", cluster_id))
+        for node in self._stores.nodes.by("cluster-id", cluster_id):
+            self._on_node(node["metadata"]["name"])
+
+    def _on_node(self, name: str) -> None:
+        for pod in self._stores.pods.by("node", name):
+            self._queues.pod.add(Key.of(pod))
+
+    def seen(self, cluster_id: str, way: Way, kind: Kind, old: Wire | None, new: Wire | None) -> None:
+        """Look at what another cluster has changed; at all of a peering when a first list is complete."""
+        told = new if new is not None else old
+        if told is None or kind is ADVERTISEMENT:
+            self.peer(cluster_id, way)
+        elif kind is NAMESPACE_MAP:
+            self._queues.map.add(Key("", cluster_id))
+        elif kind is POD:
+            home = (told["metadata"].get("annotations") or {}).get(HOME_NAMESPACE_ANNOTATION)
+            if isinstance(home, str) and home:
+                self._queues.pod.add(Key(home, told["metadata"]["name"]))
+
+    def moved(self, namespaces: Iterable[str]) -> None:
+        """Look at the pods of namespaces whose place on another cluster has changed."""
+        for namespace in namespaces:
+            for pod in self._stores.pods.by("namespace", namespace):
+                self._queues.pod.add(Key.of(pod))
 
     def found(self, cluster_ids: Iterable[str]) -> None:
         """Look at clusters that a search sees, or no longer; "" is every one that one has ever seen."""
@@ -121,11 +159,18 @@ class Triggers:
             queues.node.add(key)
         for cluster_id in self._known_ids():
             queues.incoming.add(Key("", cluster_id))
+            queues.place.add(Key("", cluster_id))
         for key in map(Key.of, stores.advertisements.values()):
             queues.accept.add(key)
         self.found([""])
         for key in map(Key.of, stores.domains.values()):
             queues.domain.add(key)
+        for node in stores.nodes.values():
+            if labels_of(node).get(NODE_TYPE_LABEL) == VIRTUAL_NODE:
+                queues.map.add(Key("", labels_of(node).get(CLUSTER_ID_LABEL, "")))
+        for key, pod in stores.pods.mapping.items():
+            if _is_abroad(pod):
+                queues.pod.add(key)
         queues.offer.add(ALL)
         queues.document.add(Key(self._namespace, WELL_KNOWN_CONFIG_MAP))
         queues.trusted.add(Key(self._namespace, TRUSTED_CA_CONFIG_MAP))
@@ -158,9 +203,10 @@ class Triggers:
             several = len(self._stores.foreigns.by("cluster-id", cluster_id)) > 1
             if several or _is_found(old) or _is_found(new):
                 self.found([cluster_id])
-        before, after = _incoming(old), _incoming(new)
-        if before != after:
+        if _incoming(old) != _incoming(new):
             self._queues.offer.add(ALL)
+        if _offered(old) != _offered(new):
+            self._places(ids)
 
     def _is_idle(self, cluster_id: str) -> bool:
         """Return whether nothing but one ForeignCluster at most is about a cluster."""
@@ -198,18 +244,46 @@ class Triggers:
         seen = new if new is not None else old
         assert seen is not None
         if labels_of(seen).get(NODE_TYPE_LABEL) == VIRTUAL_NODE:
-            self._joins(labels_of(seen).get(CLUSTER_ID_LABEL, ""))
+            cluster_id = labels_of(seen).get(CLUSTER_ID_LABEL, "")
+            self._joins(cluster_id)
+            if old is None or new is None:
+                self._queues.map.add(Key("", cluster_id))
+            elif ending_since(new) and not ending_since(old):
+                self._on_node(seen["metadata"]["name"])
         elif _offerable(old) != _offerable(new):
             self._queues.offer.add(ALL, COALESCE)
 
-    def _pod(self, _key: Key, old: Wire | None, new: Wire | None) -> None:
+    def _pod(self, key: Key, old: Wire | None, new: Wire | None) -> None:
+        if any(_is_abroad(pod) for pod in (old, new)):
+            self._queues.pod.add(key)
         if _placed(old) != _placed(new):
             self._queues.offer.add(ALL, COALESCE)
+
+    def _enabled(self, _key: Key, _old: Wire | None, _new: Wire | None) -> None:
+        for node in self._stores.nodes.values():
+            if labels_of(node).get(NODE_TYPE_LABEL) == VIRTUAL_NODE:
+                self._queues.map.add(Key("", labels_of(node).get(CLUSTER_ID_LABEL, "")))
+
+    def _map(self, key: Key, _old: Wire | None, _new: Wire | None) -> None:
+        self._places([key.name])
+
+    def _quota(self, _key: Key, old: Wire | None, new: Wire | None) -> None:
+        enforced = old is None or new is None or _hard(old) != _hard(new)
+        for wire in (old, new):
+            if wire is not None:
+                cluster_id = labels_of(wire).get(CLUSTER_ID_LABEL, "")
+                self._queues.place.add(Key("", cluster_id), NOW if enforced else COALESCE)
+
+    def _places(self, cluster_ids: Iterable[str]) -> None:
+        for cluster_id in cluster_ids:
+            self._queues.place.add(Key("", cluster_id))
 
     def _tenant(self, _key: Key, old: Wire | None, new: Wire | None) -> None:
         for wire in (old, new):
             if wire is not None:
-                self._queues.incoming.add(Key("", labels_of(wire).get(CLUSTER_ID_LABEL, "")))
+                cluster_id = labels_of(wire).get(CLUSTER_ID_LABEL, "")
+                self._queues.incoming.add(Key("", cluster_id))
+                self._places([cluster_id])
 
 
 def _ids(*wires: Wire | None) -> set[str]:
@@ -259,6 +333,16 @@ def _incoming(wire: Wire | None) -> object:
     )
 
 
+def _hard(quota: Wire) -> object:
+    return (quota.get("status") or {}).get("hard")
+
+
+def _offered(wire: Wire | None) -> object:
+    """Return what the bounds of a tenant's namespaces depend on in a ForeignCluster."""
+    incoming = ((wire or {}).get("status") or {}).get("incoming") or {}
+    return incoming.get("phase"), incoming.get("offered")
+
+
 def _offerable(node: Wire | None) -> object:
     """Return what an offer depends on in a node; heartbeats are not part of it."""
     if node is None:
@@ -266,6 +350,11 @@ def _offerable(node: Wire | None) -> object:
     status = node.get("status", {})
     ready = [c["status"] for c in status.get("conditions") or () if c["type"] == "Ready"]
     return node.get("spec", {}).get("unschedulable"), status.get("allocatable"), ready
+
+
+def _is_abroad(pod: Wire | None) -> bool:
+    """Return whether a pod may be on a virtual node; the loop looks closer."""
+    return pod is not None and pod["spec"].get("nodeName", "").startswith(NODE_PREFIX)
 
 
 def _placed(pod: Wire | None) -> object:

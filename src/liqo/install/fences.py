@@ -19,21 +19,33 @@ from liqo.api.kinds import (
 )
 from liqo.api.meta import Kind
 from liqo.api.names import (
+    CLUSTER_ID_LABEL,
     CONTROLLER,
     DOOR,
+    HOME_NAMESPACE_LABEL,
     IDENTITY_SECRET,
+    NODE_PREFIX,
     NODE_TYPE_LABEL,
     SERVING_SECRET,
     TENANT_CLUSTER_ROLE,
     VIRTUAL_NODE,
+    WORKLOAD_CLUSTER_ROLE,
 )
-from liqo.api.rights import HOME_PREFIX, PEER_PREFIX, TENANT_CONTROLLER_ROLE, TENANT_PREFIX
+from liqo.api.rights import (
+    HOME_PREFIX,
+    PEER_PREFIX,
+    TENANT_CONTROLLER_ROLE,
+    TENANT_PREFIX,
+    WORKLOAD_CONTROLLER_ROLE,
+)
 from liqo.install.policy import WRITES, Check, Policy, account_user
 from liqo.install.rights import LEASES_NAMESPACE
 
 TOKEN_SECONDS_MAX = 86_400  # a day: TokenRequest itself would grant 136 years
-NODE_PREFIX = "liqo-"
 
+WORKLOAD = f"metadata.?labels['{HOME_NAMESPACE_LABEL}'].hasValue()"
+CLUSTER_ID = f"metadata.?labels['{CLUSTER_ID_LABEL}'].orValue('')"
+IN_WORKLOAD = f"namespaceObject.{WORKLOAD}"
 IN_TENANT = f"request.namespace.startsWith('{TENANT_PREFIX}')"
 GIVEN = f"(request.name.startsWith('{PEER_PREFIX}') || request.name.startsWith('{HOME_PREFIX}'))"
 
@@ -58,10 +70,13 @@ def _fence(
 def _rights(ns: str) -> list[Policy]:
     """Return what it may hand out: rights on our kinds, to service accounts of peers and tenants."""
     own = "(object.roleRef.kind == 'Role' && object.roleRef.name == request.name)"
+    tenant = f"['{TENANT_CLUSTER_ROLE}', '{TENANT_CONTROLLER_ROLE}']"
+    workload = f"['{WORKLOAD_CLUSTER_ROLE}', '{WORKLOAD_CONTROLLER_ROLE}']"
     fixed = (
         "(object.roleRef.kind == 'ClusterRole' && "
-        f"object.roleRef.name in ['{TENANT_CLUSTER_ROLE}', '{TENANT_CONTROLLER_ROLE}'])"
+        f"object.roleRef.name in ({IN_TENANT} ? {tenant} : {workload}))"
     )
+    owner = f"'{TENANT_PREFIX}' + namespaceObject.{CLUSTER_ID}"
     groups = f"['{ADVERTISEMENT.group}', '{FEDERATION_REQUEST.group}']"
     return [
         _fence(
@@ -70,17 +85,22 @@ def _rights(ns: str) -> list[Policy]:
             [(ROLE_BINDING, [""])],
             WRITES,
             Check(
-                f"(request.namespace == '{ns}' && {GIVEN}) || {IN_TENANT}",
+                f"(request.namespace == '{ns}' && {GIVEN}) || {IN_TENANT} || {IN_WORKLOAD}",
                 "the controller binds roles of peers and tenants only",
             ),
             Check(
                 f"object == null || (request.namespace == '{ns}' ? {own} : {fixed})",
-                "the controller binds a peer's own role, or Liqo's fixed roles in a tenant namespace",
+                "the controller binds a peer's own role, or Liqo's fixed roles in a tenant's namespaces",
             ),
             Check(
                 f"object == null || object.?subjects.orValue([]).all(s, s.kind == 'ServiceAccount' && "
                 f"(s.namespace == '{ns}' || s.namespace.startsWith('{TENANT_PREFIX}')))",
                 "the controller binds roles to service accounts of peers and tenants only",
+            ),
+            Check(
+                f"object == null || !{IN_WORKLOAD} || object.subjects.all(s, s.namespace == {owner} || "
+                f"(s.namespace == '{ns}' && s.name == '{CONTROLLER}'))",
+                "where a tenant's pods run the controller gives rights to that tenant and itself only",
             ),
         ),
         _fence(
@@ -134,17 +154,28 @@ def _cluster(ns: str) -> list[Policy]:
             [(NAMESPACE, [""])],
             WRITES,
             Check(
-                f"request.name.startsWith('{TENANT_PREFIX}')", "the controller writes tenant namespaces only"
+                f"request.name.startsWith('{TENANT_PREFIX}') || "
+                f"((object == null || object.{WORKLOAD}) && (oldObject == null || oldObject.{WORKLOAD}))",
+                "the controller writes namespaces of tenants only",
+            ),
+            Check(
+                f"object == null || request.name.endsWith('-' + object.{CLUSTER_ID})",
+                "a tenant's namespace is named by its clusterID",
             ),
         ),
         _fence(
             ns,
             "pods",
-            [(POD, [""])],
-            ["DELETE"],
+            [(POD, ["", "status"])],
+            WRITES,
             Check(
-                f"oldObject.spec.?nodeName.orValue('').startsWith('{NODE_PREFIX}')",
-                "the controller deletes pods on virtual nodes only",
+                f"oldObject != null && oldObject.spec.?nodeName.orValue('').startsWith('{NODE_PREFIX}')",
+                "the controller deletes pods on virtual nodes, and writes their status, only",
+            ),
+            Check(
+                "object == null || (object.metadata.?labels == oldObject.metadata.?labels && "
+                "object.metadata.?annotations == oldObject.metadata.?annotations)",
+                "the controller writes the status of pods, not their labels and annotations",
             ),
         ),
     ]

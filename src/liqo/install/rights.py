@@ -16,8 +16,10 @@ from liqo.api.kinds import (
     FOREIGN_CLUSTER,
     LEASE,
     NAMESPACE,
+    NAMESPACE_MAP,
     NODE,
     POD,
+    RESOURCE_QUOTA,
     ROLE,
     ROLE_BINDING,
     SEARCH_DOMAIN,
@@ -33,13 +35,12 @@ from liqo.api.names import (
     IDENTITY_SECRET,
     SERVING_SECRET,
     STRANGERS,
-    TENANT_CLUSTER_ROLE,
     WEBHOOK_CONFIGURATION,
     WELL_KNOWN_CONFIG_MAP,
 )
 from liqo.api.rights import (
     EDIT,
-    TENANT_CONTROLLER_ROLE,
+    FIXED_ROLES,
     Objects,
     forge_account_subject,
     forge_group_subject,
@@ -48,6 +49,8 @@ from liqo.api.rights import (
     forge_rule,
     forge_tenant_controller_role,
     forge_tenant_role,
+    forge_workload_controller_role,
+    forge_workload_role,
 )
 
 UNAUTHENTICATED = "system:unauthenticated"
@@ -69,6 +72,8 @@ def forge_rights(ns: str) -> Objects:
         (SERVICE_ACCOUNT, forge_object(SERVICE_ACCOUNT, CONTROLLER, ns)),
         (CLUSTER_ROLE, forge_tenant_role()),
         (CLUSTER_ROLE, forge_tenant_controller_role()),
+        (CLUSTER_ROLE, forge_workload_role()),
+        (CLUSTER_ROLE, forge_workload_controller_role()),
         *_cluster_wide(ns),
         *_bound(ns, ns, CONTROLLER, controller_rules()),
         *_bound(ns, LEASES_NAMESPACE, f"{CONTROLLER}-leases", lease_rules()),
@@ -119,9 +124,12 @@ def cluster_rules() -> list[Wire]:
         forge_rule(NODE, EDIT),  # writes: virtual nodes only (policy)
         forge_rule(NODE, ["patch"], subresource="status"),
         forge_rule(POD, [*_READ, "delete"]),  # delete: on virtual nodes only (policy)
-        forge_rule(NAMESPACE, EDIT),  # writes: tenant namespaces only (policy)
-        forge_rule(ROLE_BINDING, ["create", "delete", "patch"]),  # in tenant namespaces only (policy)
-        forge_rule(CLUSTER_ROLE, ["bind"], names=[TENANT_CLUSTER_ROLE, TENANT_CONTROLLER_ROLE]),
+        forge_rule(POD, ["patch"], subresource="status"),  # likewise
+        forge_rule(NAMESPACE, EDIT),  # writes: those of tenants only (policy)
+        forge_rule(NAMESPACE_MAP, _READ),
+        forge_rule(RESOURCE_QUOTA, _READ),
+        forge_rule(ROLE_BINDING, ["create", "delete", "patch"]),  # in namespaces of tenants only (policy)
+        forge_rule(CLUSTER_ROLE, ["bind"], names=FIXED_ROLES),
         forge_rule(VALIDATING_WEBHOOK, ["get", "patch"], names=[WEBHOOK_CONFIGURATION]),
         forge_rule(_ACCESS_REVIEW, ["create"]),
     ]

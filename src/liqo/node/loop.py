@@ -2,17 +2,25 @@
 
 from collections.abc import Callable
 from dataclasses import dataclass, field
-from datetime import datetime
+from datetime import datetime, timedelta
 
 from liqo.api.advertisement import Advertisement
 from liqo.api.cluster_config import ClusterConfigSpec
 from liqo.api.foreign_cluster import ForeignCluster, counting
-from liqo.api.kinds import FEDERATION_REQUEST, FOREIGN_CLUSTER, LEASE, NODE, POD
-from liqo.api.meta import Condition, Key, Wire, find_condition, labels_of, set_condition
-from liqo.api.names import CLUSTER_ID_LABEL, NODE_TYPE_LABEL, VIRTUAL_NODE, node_name, request_name
+from liqo.api.kinds import FEDERATION_REQUEST, FOREIGN_CLUSTER, LEASE, NODE
+from liqo.api.meta import Condition, Key, Wire, find_condition, format_time, labels_of, set_condition
+from liqo.api.names import (
+    CLUSTER_ID_LABEL,
+    ENDING_ANNOTATION,
+    NODE_TYPE_LABEL,
+    VIRTUAL_NODE,
+    node_name,
+    request_name,
+)
 from liqo.api.quantity import add, parse_amounts
 from liqo.api.reasons import ConditionType
 from liqo.errors import Absent, Conflict
+from liqo.node.abroad import ending_since, virtual
 from liqo.node.capacity import believed, limit_of
 from liqo.node.decide import (
     HEARTBEAT,
@@ -31,6 +39,8 @@ from liqo.runtime.ports import Clock, Cluster, Clusters, Events, Health, Session
 from liqo.runtime.store import Store
 
 MANAGER = "liqo-node"
+PODS_GO_WITHIN = timedelta(seconds=6)  # before a node that is taken down goes in spite of them
+LOOK_AGAIN = timedelta(milliseconds=200)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -65,7 +75,8 @@ class VirtualNodes:
             return Outcome()
         node = self._node(cluster_id)
         offer = self._offer(cluster_id)
-        if not wanted(foreign, counts=True, node_there=node is not None):
+        ending = node is not None and ending_since(node) is not None
+        if ending or not wanted(foreign, counts=True, node_there=node is not None):
             return await self._remove(foreign, node)
         if offer is None and node is None:
             return Outcome(outcome="waiting")
@@ -79,14 +90,7 @@ class VirtualNodes:
 
     def _node(self, cluster_id: str) -> Wire | None:
         """Return the virtual node of that cluster; an id is matched by label, never by name."""
-        return next(
-            (
-                n
-                for n in self.nodes.by("cluster-id", cluster_id)
-                if labels_of(n).get(NODE_TYPE_LABEL) == VIRTUAL_NODE
-            ),
-            None,
-        )
+        return virtual(self.nodes.by("cluster-id", cluster_id))
 
     def _offer(self, cluster_id: str) -> Advertisement | None:
         found = self.advertisements.get(Key(self.namespace, cluster_id))
@@ -185,14 +189,25 @@ class VirtualNodes:
             if wire is None or known is None:
                 return Outcome()
             return Outcome(writes=await self._tell(foreign, wire, None))
-        name = node["metadata"]["name"]
-        writes = 0
-        for pod in self.pods.by("node", name):
-            await self.home.delete(POD, Key.of(pod), uid=pod["metadata"]["uid"])
-            writes += 1
+        name, now = node["metadata"]["name"], self.clock.now()
+        since = ending_since(node)
+        if since is None:
+            await self._cordon(node, now)
+            return Outcome(wake=LOOK_AGAIN, writes=1, outcome="waiting")
+        if now < since + PODS_GO_WITHIN and self.pods.by("node", name):
+            return Outcome(wake=LOOK_AGAIN, outcome="waiting")  # the loop over pods sees to them
         await self.home.delete(NODE, Key("", name), uid=node["metadata"]["uid"])
         self.beats.pop(name, None)
-        return Outcome(writes=writes + 1)
+        return Outcome(writes=1)
+
+    async def _cordon(self, node: Wire, now: datetime) -> None:
+        """Let the node take no more pods, and have those it has deleted."""
+        patch = {
+            "metadata": {"annotations": {ENDING_ANNOTATION: format_time(now)}},
+            "spec": {"unschedulable": True},
+        }
+        answer = await self.home.patch(NODE, Key.of(node), patch, manager=MANAGER)
+        self.nodes.note(answer)
 
     async def _tell(self, foreign: ForeignCluster, wire: Wire, ready: Readiness | None) -> int:
         """Write the condition NodeReady; None takes it away."""

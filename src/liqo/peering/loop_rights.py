@@ -1,18 +1,15 @@
 """Rights given to another cluster, and taken away again."""
 
 import asyncio
-from collections.abc import Awaitable, Callable, Sequence
-from datetime import timedelta
+from collections.abc import Sequence
 from functools import partial
 
 from liqo.api.kinds import NAMESPACE, ROLE_BINDING
 from liqo.api.meta import Key, Kind, Wire
-from liqo.errors import Absent, Forbidden, Unavailable
+from liqo.errors import Unavailable
 from liqo.peering.tokens import Token, forge_access_review, forge_token_request, parse_token
 from liqo.runtime.ports import Clock, Cluster
-
-SETTLE = timedelta(seconds=2)  # authorizers follow a binding within some 100 ms
-POLL = timedelta(milliseconds=10)
+from liqo.runtime.settle import POLL, SETTLE, settled
 
 
 async def grant(
@@ -73,15 +70,3 @@ async def revoke(
         await clock.sleep(POLL)
     for kind, key in then:
         await cluster.delete(kind, key)
-
-
-async def settled(call: Callable[[], Awaitable[Wire]], clock: Clock) -> Wire:
-    """Call, and again for a moment while a right that was just granted is not in force yet."""
-    end = clock.now() + SETTLE
-    while True:
-        try:
-            return await call()
-        except (Absent, Forbidden):  # a binding is refused while its role is not there
-            if clock.now() >= end:
-                raise
-            await clock.sleep(POLL)

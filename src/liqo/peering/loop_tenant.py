@@ -7,8 +7,15 @@ from liqo.api.cluster_config import ClusterConfigSpec
 from liqo.api.conditions import condition, status_body
 from liqo.api.foreign_cluster import ForeignCluster
 from liqo.api.kinds import ADVERTISEMENT, FEDERATION_REQUEST, FOREIGN_CLUSTER, NAMESPACE, ROLE
-from liqo.api.meta import Condition, Key, Wire, format_time
-from liqo.api.names import INCOMING_FINALIZER, TENANT_SERVICE_ACCOUNT, tenant_namespace, tenant_role
+from liqo.api.meta import Condition, Key, Wire, format_time, labels_of
+from liqo.api.names import (
+    HOME_NAMESPACE_LABEL,
+    INCOMING_FINALIZER,
+    TENANT_SERVICE_ACCOUNT,
+    WORKLOAD_CLUSTER_ROLE,
+    tenant_namespace,
+    tenant_role,
+)
 from liqo.api.reasons import ConditionType
 from liqo.identity.kubeconfig import Credentials, unseal
 from liqo.peering.conditions import INCOMING
@@ -91,11 +98,17 @@ class Tenants:
             "resource": FEDERATION_REQUEST.plural,
             "namespace": namespace,
         }
+        places = [
+            n["metadata"]["name"]
+            for n in self.namespaces.by("cluster-id", cluster_id)
+            if HOME_NAMESPACE_LABEL in labels_of(n)
+        ]
+        own = [Key(namespace, role), Key(tenant, TENANT_SERVICE_ACCOUNT)]
         await revoke(
             self.home,
-            bindings=[Key(namespace, role), Key(tenant, TENANT_SERVICE_ACCOUNT)],
+            bindings=[*own, *(Key(place, WORKLOAD_CLUSTER_ROLE) for place in places)],
             probe=(TENANT_SERVICE_ACCOUNT, tenant, attributes),
-            then=[(NAMESPACE, Key("", tenant)), (ROLE, Key(namespace, role))],
+            then=[*((NAMESPACE, Key("", n)) for n in (*places, tenant)), (ROLE, Key(namespace, role))],
             clock=self.clock,
         )
         for asked in seen.asked:

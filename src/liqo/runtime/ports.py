@@ -151,8 +151,13 @@ class Clusters(Protocol):
     def watched(self, cluster_id: str, way: Way, selection: Selection) -> Mapping[Key, Wire] | None:
         """Return what a watch over that connection has seen; None until its first list is complete.
 
-        The first call begins the watch; it ends with the connection.
+        The first call begins the watch; it ends with the connection, or by `unwatch`. What is returned is a live
+        view; it may be pruned.
         """
+        ...
+
+    def unwatch(self, cluster_id: str, way: Way, selection: Selection) -> None:
+        """End a watch; without one nothing happens."""
         ...
 
     async def probe(self, cluster_id: str, way: Way, path: str) -> Session | None:

@@ -1,0 +1,91 @@
+"""Where home's namespaces and virtual nodes are on other clusters: what the loops of this room share."""
+
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field
+from datetime import UTC, datetime
+
+from liqo.api.meta import Key, Wire, labels_of, parse_time
+from liqo.api.names import CLUSTER_ID_LABEL, ENDING_ANNOTATION, NODE_TYPE_LABEL, VIRTUAL_NODE
+from liqo.runtime.store import Store
+
+
+@dataclass(frozen=True, slots=True)
+class Place:
+    """What a foreign cluster says of one of home's namespaces: its name there, or why there is none."""
+
+    remote: str = ""
+    reason: str = ""
+    message: str = ""
+
+
+@dataclass(slots=True)
+class Abroad:
+    """The places of home's namespaces; the loop over NamespaceMaps fills it, and again after a start.
+
+    Args:
+        nodes: all nodes, by index "cluster-id".
+    """
+
+    nodes: Store
+    _known: dict[str, dict[str, Place]] = field(default_factory=dict)  # by cluster, then namespace
+
+    def told(self, cluster_id: str, places: Mapping[str, Place]) -> set[str]:
+        """Take what a cluster's map says; return the namespaces for which that is news."""
+        before = self._known.get(cluster_id, {})
+        self._known[cluster_id] = dict(places)
+        return {name for name in {*before, *places} if before.get(name) != places.get(name)}
+
+    def forget(self, cluster_id: str) -> None:
+        """Forget a cluster to which there is no way any more."""
+        self._known.pop(cluster_id, None)
+
+    def place(self, cluster_id: str, namespace: str) -> Place | None:
+        """Return what a cluster says of a namespace, None if nothing yet."""
+        return self._known.get(cluster_id, {}).get(namespace)
+
+    def remotes(self, namespace: str) -> list[tuple[str, str]]:
+        """Return (cluster, namespace there) wherever a namespace of home has a place."""
+        return [
+            (cluster_id, place.remote)
+            for cluster_id, places in self._known.items()
+            if (place := places.get(namespace)) is not None and place.remote
+        ]
+
+    def remotes_of(self, cluster_id: str) -> set[str]:
+        """Return the namespaces that are home's on a cluster."""
+        return {place.remote for place in self._known.get(cluster_id, {}).values()} - {""}
+
+    def is_known(self, cluster_id: str) -> bool:
+        """Return whether a cluster has told its places."""
+        return cluster_id in self._known
+
+    def cluster_of(self, pod: Wire | None) -> str:
+        """Return the cluster on whose virtual node a pod is bound, "" if it is bound to none."""
+        name = pod["spec"].get("nodeName") if pod is not None else None
+        node = self.nodes.get(Key("", name)) if name else None
+        if node is None or labels_of(node).get(NODE_TYPE_LABEL) != VIRTUAL_NODE:
+            return ""
+        return labels_of(node).get(CLUSTER_ID_LABEL, "")
+
+    def node_of(self, cluster_id: str) -> Wire | None:
+        """Return the virtual node of a cluster; an id is matched by label, never by name."""
+        return virtual(self.nodes.by("cluster-id", cluster_id))
+
+    def ending_since(self, cluster_id: str) -> datetime | None:
+        """Return since when the pods on a cluster's virtual node are to go, None if they are not."""
+        node = self.node_of(cluster_id)
+        return ending_since(node) if node is not None else None
+
+
+def ending_since(node: Wire) -> datetime | None:
+    """Return since when a virtual node is being taken down, None if it is not."""
+    text = (node["metadata"].get("annotations") or {}).get(ENDING_ANNOTATION)
+    try:
+        return parse_time(text) if text else None
+    except ValueError:
+        return datetime.min.replace(tzinfo=UTC)  # somebody wrote it, and meant the end
+
+
+def virtual(nodes: Iterable[Wire]) -> Wire | None:
+    """Return the first virtual node among nodes."""
+    return next((n for n in nodes if labels_of(n).get(NODE_TYPE_LABEL) == VIRTUAL_NODE), None)

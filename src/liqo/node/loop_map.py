@@ -1,0 +1,99 @@
+"""Asks foreign clusters for places for home's namespaces: a key is the ClusterID of a foreign cluster."""
+
+from collections.abc import Callable, Collection, Mapping
+from dataclasses import dataclass
+
+from liqo.api.foreign_cluster import ForeignCluster, counting
+from liqo.api.kinds import NAMESPACE_MAP, POD
+from liqo.api.meta import Key, Wire
+from liqo.api.names import AUTOJOINED_LABEL
+from liqo.api.namespace_map import NAMESPACES_MAX, NamespaceMap
+from liqo.node.abroad import Abroad, Place
+from liqo.node.optin import counts
+from liqo.runtime.loop import Outcome
+from liqo.runtime.plan import is_applied
+from liqo.runtime.ports import Clusters, Selection, Session, Way
+from liqo.runtime.store import Store
+
+MANAGER = "liqo-map"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class NamespaceMaps:
+    """All that the reconciles share."""
+
+    clusters: Clusters
+    foreigns: Store  # by index "cluster-id"
+    namespaces: Store  # home's, that are enabled
+    pods: Store  # by index "node"
+    abroad: Abroad
+    home_id: Callable[[], str]
+    moved: Callable[[Collection[str]], None]  # look at the pods of these namespaces
+
+    async def reconcile(self, key: Key) -> Outcome:
+        """Bring our NamespaceMap on one foreign cluster to what it should be, and read what it answers."""
+        cluster_id = key.name
+        session = self.clusters.get(cluster_id, Way.OUTGOING)
+        node = self.abroad.node_of(cluster_id)
+        foreign = counting([ForeignCluster.parse(w) for w in self.foreigns.by("cluster-id", cluster_id)])
+        if session is None or node is None or foreign is None:
+            self.abroad.forget(cluster_id)
+            return Outcome()
+        name = self.home_id()
+        selection = Selection(NAMESPACE_MAP, namespace=session.namespace, name=name)
+        seen = self.clusters.watched(cluster_id, Way.OUTGOING, selection)
+        if seen is None:
+            return Outcome(outcome="waiting")
+        wire = seen.get(Key(session.namespace, name))
+        answer = NamespaceMap.parse(wire) if wire is not None else None
+        wanted = self._wanted(foreign, node, answer)
+        writes = await self._ask(session, name, wanted, wire)
+        told = {m.name: m for m in answer.status.namespaces} if answer is not None else {}
+        places = {
+            n: Place(remote=told[n].remote or "", reason=told[n].reason, message=told[n].message)
+            for n in wanted
+            if n in told
+        }
+        self._watch(cluster_id, places)
+        self.moved(self.abroad.told(cluster_id, places))
+        return Outcome(writes=writes)
+
+    def _wanted(self, foreign: ForeignCluster, node: Wire, answer: NamespaceMap | None) -> list[str]:
+        """Return the namespaces to ask a place for: those that may, and those that still have pods there."""
+        autojoined = foreign.metadata.labels.get(AUTOJOINED_LABEL) == "true"
+        busy = {p["metadata"]["namespace"] for p in self.pods.by("node", node["metadata"]["name"])}
+        kept = sorted(busy & set(answer.spec.namespaces)) if answer is not None else []
+        may = sorted(
+            n["metadata"]["name"]
+            for n in self.namespaces.values()
+            if counts(n, foreign, autojoined=autojoined)
+        )
+        return list(dict.fromkeys([*kept, *may]))[:NAMESPACES_MAX]
+
+    async def _ask(self, session: Session, name: str, wanted: list[str], seen: Wire | None) -> int:
+        """Apply the map, if it is not so already; none is made for nothing."""
+        body = {
+            "apiVersion": NAMESPACE_MAP.api_version,
+            "kind": NAMESPACE_MAP.kind,
+            "metadata": {"name": name, "namespace": session.namespace},
+            "spec": {"namespaces": sorted(wanted)},
+        }
+        if seen is None and not wanted:
+            return 0
+        if seen is not None and is_applied(body, seen, MANAGER):
+            return 0
+        await session.cluster.apply(NAMESPACE_MAP, body, manager=MANAGER)
+        return 1
+
+    def _watch(self, cluster_id: str, places: Mapping[str, Place]) -> None:
+        """Watch the pods of all places, and no others."""
+        now = {place.remote for place in places.values()} - {""}
+        for remote in self.abroad.remotes_of(cluster_id) - now:
+            self.clusters.unwatch(cluster_id, Way.OUTGOING, pods_in(remote))
+        for remote in now:
+            self.clusters.watched(cluster_id, Way.OUTGOING, pods_in(remote))
+
+
+def pods_in(remote: str) -> Selection:
+    """Return the watch of pods in a namespace on foreign."""
+    return Selection(POD, namespace=remote)
