@@ -25,7 +25,7 @@ from liqo.errors import Fault
 from liqo.identity.kubeconfig import Credentials, digest, token_expiry, unseal
 from liqo.peering.ports import Ourselves
 from liqo.runtime.metrics import Metrics
-from liqo.runtime.ports import Clock, Random, Selection, Session, Way
+from liqo.runtime.ports import Clock, Health, Random, Selection, Session, Way
 from liqo.runtime.store import Store
 from liqo.runtime.watch import reflect
 
@@ -188,8 +188,11 @@ class PeerClusters:
         http = self._open(credentials, way, addresses, trust)
 
         def note(fault: Fault | None) -> None:
+            before = tally.state
             if tally.note(fault, self._clock.now()):
                 self._changed(cluster_id, way)
+            if tally.state is Health.READY and before is not Health.READY:
+                self._retell(cluster_id, way)
 
         return _Connection(
             sealed_digest=mark,
@@ -261,6 +264,13 @@ class PeerClusters:
         )
         announced = self._announce(store, cluster_id, way, kind)
         return _Watch(store, [asyncio.create_task(told), asyncio.create_task(announced)])
+
+    def _retell(self, cluster_id: str, way: Way) -> None:
+        """Tell of all that is watched: while the cluster was away nobody could act on it."""
+        found = self._connections.get((cluster_id, way))
+        for selection, watch in (found.watches if found is not None else {}).items():
+            for obj in watch.store.values():
+                self._seen(cluster_id, way, selection.kind, obj, obj)
 
     async def _announce(self, store: Store, cluster_id: str, way: Way, kind: Kind) -> None:
         """Say once that a first list is complete, which an empty one would not do by itself."""

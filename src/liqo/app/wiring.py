@@ -165,9 +165,7 @@ class Triggers:
         self.found([""])
         for key in map(Key.of, stores.domains.values()):
             queues.domain.add(key)
-        for node in stores.nodes.values():
-            if labels_of(node).get(NODE_TYPE_LABEL) == VIRTUAL_NODE:
-                queues.map.add(Key("", labels_of(node).get(CLUSTER_ID_LABEL, "")))
+        self._maps()
         for key, pod in stores.pods.mapping.items():
             if _is_abroad(pod):
                 queues.pod.add(key)
@@ -256,10 +254,16 @@ class Triggers:
     def _pod(self, key: Key, old: Wire | None, new: Wire | None) -> None:
         if any(_is_abroad(pod) for pod in (old, new)):
             self._queues.pod.add(key)
+            if new is None and Key("", key.namespace) not in self._stores.enabled:
+                self._maps()  # the last one of a namespace that may no longer takes its place with it
         if _placed(old) != _placed(new):
             self._queues.offer.add(ALL, COALESCE)
 
     def _enabled(self, _key: Key, _old: Wire | None, _new: Wire | None) -> None:
+        self._maps()
+
+    def _maps(self) -> None:
+        """Look at what is asked of every foreign cluster."""
         for node in self._stores.nodes.values():
             if labels_of(node).get(NODE_TYPE_LABEL) == VIRTUAL_NODE:
                 self._queues.map.add(Key("", labels_of(node).get(CLUSTER_ID_LABEL, "")))

@@ -7,6 +7,7 @@ from collections.abc import Sequence
 
 from liqo.api.kinds import (
     ADVERTISEMENT,
+    EVENT,
     FEDERATION_REQUEST,
     LEASE,
     NAMESPACE,
@@ -161,6 +162,16 @@ def _cluster(ns: str) -> list[Policy]:
             Check(
                 f"object == null || request.name.endsWith('-' + object.{CLUSTER_ID})",
                 "a tenant's namespace is named by its clusterID",
+            ),
+        ),
+        _fence(
+            ns,
+            "events",
+            [(EVENT, [""])],
+            WRITES,
+            Check(
+                f"request.namespace == '{ns}' || (object != null && object.involvedObject.kind == '{POD.kind}')",
+                "the controller writes events about pods only, outside its own namespace",
             ),
         ),
         _fence(

@@ -125,6 +125,7 @@ def cluster_rules() -> list[Wire]:
         forge_rule(NODE, ["patch"], subresource="status"),
         forge_rule(POD, [*_READ, "delete"]),  # delete: on virtual nodes only (policy)
         forge_rule(POD, ["patch"], subresource="status"),  # likewise
+        forge_rule(EVENT, ["create", "patch"]),  # outside its own namespace: about pods only (policy)
         forge_rule(NAMESPACE, EDIT),  # writes: those of tenants only (policy)
         forge_rule(NAMESPACE_MAP, _READ),
         forge_rule(RESOURCE_QUOTA, _READ),
@@ -158,7 +159,6 @@ def controller_rules() -> list[Wire]:
         forge_rule(ROLE_BINDING, EDIT),  # likewise
         forge_rule(LEASE, ["create"]),
         forge_rule(LEASE, ["get", "patch", "update"], names=[CONTROLLER]),
-        forge_rule(EVENT, ["create", "patch"]),
     ]
 
 

@@ -9,18 +9,18 @@ from ipaddress import ip_address
 from typing import Any
 
 from liqo.api.kinds import POD
-from liqo.api.meta import Wire
+from liqo.api.meta import Wire, format_time, parse_time
 from liqo.api.reasons import Reason
 
-PHASES = {"Pending", "Running", "Succeeded", "Failed", "Unknown"}
+PHASES = ("Pending", "Running", "Succeeded", "Failed", "Unknown")
 OVER = {"Succeeded", "Failed"}
-CONDITIONS = {
+CONDITIONS = (
     "PodReadyToStartContainers",
     "Initialized",
     "ContainersReady",
     "Ready",
     "DisruptionTarget",
-}
+)
 """Those that who runs a pod writes; PodScheduled is home's own scheduler's."""
 
 FOREIGN_SCHEDULED = "liqo.io/ForeignScheduled"  # False while no node of the other cluster takes it
@@ -51,8 +51,8 @@ def forge_status(home: Wire, remote: Wire, address: str, known_ip: Callable[[str
     for name in ("reason", "message"):
         if text := _text(told.get(name)):
             status[name] = text
-    if isinstance(told.get("startTime"), str):
-        status["startTime"] = told["startTime"]
+    if since := _time(told.get("startTime")):
+        status["startTime"] = since
     addresses = [
         ip for entry in _list(told.get("podIPs")) if (ip := _address(entry.get("ip"))) and known_ip(ip)
     ]
@@ -90,12 +90,12 @@ def _conditions(home: Wire, told: Wire) -> list[Wire]:
 
 def _condition(kind: str, told: Mapping[str, Any]) -> Wire:
     status = told.get("status")
-    forged: Wire = {"type": kind, "status": status if status in {"True", "False"} else "Unknown"}
+    forged: Wire = {"type": kind, "status": status if status in ("True", "False") else "Unknown"}
     for name in ("reason", "message"):
         if text := _text(told.get(name)):
             forged[name] = text
-    if isinstance(told.get("lastTransitionTime"), str):
-        forged["lastTransitionTime"] = told["lastTransitionTime"]
+    if since := _time(told.get("lastTransitionTime")):
+        forged["lastTransitionTime"] = since
     return forged
 
 
@@ -120,7 +120,11 @@ def _state(told: Any) -> Wire:
         return {}
     for kind, fields in STATES.items():
         if isinstance(found := told.get(kind), dict):
-            forged: Wire = {name: text for name in fields if (text := _text(found.get(name)))}
+            forged: Wire = {
+                name: text
+                for name in fields
+                if (text := (_time if name.endswith("At") else _text)(found.get(name)))
+            }
             if kind == "terminated":
                 for name in ("exitCode", "signal"):
                     if isinstance(number := found.get(name), int) and abs(number) < 2**31:
@@ -150,10 +154,11 @@ def forge_lost(home: Wire) -> Wire:
     """Return the status of a pod whose counterpart the other cluster took away: it failed, and is not run again."""
     old = home.get("status") or {}
     status = {k: old[k] for k in ("startTime", "hostIP", "hostIPs", "podIP", "podIPs") if k in old}
-    conditions = [c for c in old.get("conditions") or () if c["type"] in CONDITIONS]
-    for condition in conditions:
-        if condition["type"] in {"Ready", "ContainersReady"}:
-            condition = {**condition, "status": "False", "reason": "PodFailed"}  # noqa: PLW2901
+    conditions = [
+        {**c, "status": "False", "reason": "PodFailed"} if c["type"] in {"Ready", "ContainersReady"} else c
+        for c in old.get("conditions") or ()
+        if c["type"] in CONDITIONS
+    ]
     return {
         **status,
         "phase": "Failed",
@@ -200,6 +205,14 @@ def _list(told: Any) -> list[Mapping[str, Any]]:
 
 def _text(told: Any) -> str:
     return told[:TEXT_MAX] if isinstance(told, str) else ""
+
+
+def _time(told: Any) -> str:
+    """Return a time as the API server takes it, "" if it is none."""
+    try:
+        return format_time(parse_time(told)) if isinstance(told, str) else ""
+    except (ValueError, OverflowError):
+        return ""
 
 
 def _address(told: Any) -> str:

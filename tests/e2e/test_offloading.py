@@ -1,0 +1,164 @@
+"""Pods of home that run on foreign, on fake nodes: what they say, and what becomes of them when things go wrong."""
+
+import json
+from functools import partial
+from typing import Any
+
+import pytest
+
+from e2e_peers import Peers
+from liqo.lab.lab import LIQO
+from offloading import FOREIGN, HOME, Shop, gone
+
+pytestmark = pytest.mark.lab
+
+
+def test_a_deployment_runs_on_foreign_and_looks_local(shop: Shop) -> None:
+    shop.deploy(3)
+    shop.peers.until(lambda: shop.is_running(3))
+    home = {p["metadata"]["name"]: p for p in shop.at_home()}
+    for remote in shop.on_foreign():
+        local = home[remote["metadata"]["name"]]
+        for field in ("phase", "podIP", "startTime"):
+            assert local["status"][field] == remote["status"][field]
+        assert local["status"]["containerStatuses"] == remote["status"]["containerStatuses"]
+        assert remote["spec"]["automountServiceAccountToken"] is False
+        assert "ownerReferences" not in remote["metadata"]
+    shop.kubectl("scale", "deployment", "web", "--replicas=1")
+    shop.peers.until(lambda: shop.is_running(1))
+
+
+def test_a_pod_that_foreign_takes_away_fails_and_is_replaced(shop: Shop) -> None:
+    shop.deploy(1)
+    shop.peers.until(lambda: shop.is_running(1))
+    (before,) = shop.at_home()
+    name = before["metadata"]["name"]
+    shop.peers.lab.kubectl(FOREIGN, "delete", "pod", name, "-n", shop.remote)
+    shop.peers.until(lambda: _phases(shop).get(name) == ("Failed", "TakenAway"))
+    shop.peers.until(lambda: sorted(_phases(shop).values()) == [("Failed", "TakenAway"), ("Running", "")])
+    assert [p["metadata"]["name"] for p in shop.on_foreign()] != [name]
+
+
+def _phases(shop: Shop) -> dict[str, tuple[str, str]]:
+    return {
+        p["metadata"]["name"]: (p["status"]["phase"], p["status"].get("reason", "")) for p in shop.at_home()
+    }
+
+
+def test_a_pod_that_cannot_go_says_why_and_others_go_on(shop: Shop) -> None:
+    shop.pod("disk", volumes=[{"name": "host", "hostPath": {"path": "/"}}])
+    shop.deploy(1)
+    shop.peers.until(lambda: _waits(shop, "disk"))
+    assert shop.waiting("disk") == (
+        "NotOffloadable",
+        "volume host is a hostPath; only configMap, downwardAPI, emptyDir, projected, secret can be had abroad",
+    )
+    shop.peers.until(lambda: len(shop.on_foreign()) == 1)
+    shop.peers.until(lambda: "NotOffloadable" in _told(shop, "disk"))
+    shop.kubectl("delete", "pod", "disk", "--timeout=20s")
+
+
+def test_what_foreign_refuses_is_told_in_its_words(shop: Shop) -> None:
+    shop.pod("root", containers=[{"name": "web", "image": "web:1", "securityContext": {"privileged": True}}])
+    shop.peers.until(lambda: _waits(shop, "root"))
+    reason, message = shop.waiting("root")
+    assert reason == "RefusedThere"
+    assert "PodSecurity" in message
+
+
+def _told(shop: Shop, name: str) -> set[str]:
+    """Return the reasons of the events about a pod."""
+    mine = ("-n", shop.name, "--field-selector", f"involvedObject.name={name}")
+    return {e["reason"] for e in shop.peers.items(HOME, "events", *mine)}
+
+
+def _waits(shop: Shop, name: str) -> Any:
+    pod = shop.peers.get(HOME, "pod", name, "-n", shop.name)
+    return pod["status"].get("containerStatuses")
+
+
+def test_a_pod_that_is_over_stays_over(shop: Shop) -> None:
+    shop.pod("work", restartPolicy="Never")
+    shop.peers.until(lambda: shop.is_running(1))
+    done = {"terminated": {"exitCode": 0, "reason": "Completed"}}
+    status = {"phase": "Succeeded", "containerStatuses": [{"name": "web", "state": done}]}
+    shop.peers.lab.kubectl(
+        FOREIGN,
+        *("patch", "pod", "work", "-n", shop.remote, "--subresource=status"),
+        *("--type", "strategic", "-p", json.dumps({"status": status})),
+    )
+    shop.peers.until(lambda: _phases(shop) == {"work": ("Succeeded", "")})
+    shop.peers.lab.kubectl(FOREIGN, "delete", "pod", "work", "-n", shop.remote)
+    shop.peers.until(lambda: not shop.on_foreign())
+    shop.kubectl("annotate", "pod", "work", "look=again")
+    shop.deploy(1)
+    shop.peers.until(lambda: len(shop.on_foreign()) == 1)
+    assert _phases(shop)["work"] == ("Succeeded", "")
+
+
+def test_a_namespace_that_may_no_longer_keeps_what_runs_and_goes_after_it(shop: Shop) -> None:
+    shop.deploy(2)
+    shop.peers.until(lambda: shop.is_running(2))
+    shop.peers.lab.kubectl(HOME, "label", "namespace", shop.name, "liqo.io/enabled-")
+    shop.kubectl("scale", "deployment", "web", "--replicas=1")
+    shop.peers.until(lambda: shop.is_running(1))
+    shop.kubectl("delete", "deployment", "web")
+    shop.peers.until(lambda: not _places(shop.peers, shop.name))
+
+
+def _places(peers: Peers, name: str) -> list[Any]:
+    return peers.items(FOREIGN, "namespaces", "-l", f"liqo.io/home-namespace={name}")
+
+
+def test_unjoin_with_running_pods_leaves_nothing_on_either_side(shop: Shop) -> None:
+    shop.deploy(20)
+    shop.peers.until(lambda: shop.is_running(20))
+    shop.peers.set_join(HOME, join=False)
+    for side in (HOME, FOREIGN):
+        shop.peers.until(partial(shop.peers.is_clean, side))
+    assert not _places(shop.peers, shop.name)
+    assert {p["spec"].get("nodeName") for p in shop.at_home()} == {None}
+
+
+@pytest.mark.parametrize("side", [HOME, FOREIGN])
+def test_a_controller_that_is_killed_while_pods_are_made_loses_and_doubles_none(
+    shop: Shop, side: str
+) -> None:
+    lab = shop.peers.lab
+    shop.deploy(40)
+    shop.peers.until(shop.on_foreign)
+    lab.kill(side, LIQO)
+    shop.kubectl("scale", "deployment", "web", "--replicas=30")
+    lab.start(side, LIQO)
+    shop.peers.until(lambda: shop.is_running(30))
+
+
+def test_pods_run_on_through_a_partition_and_those_replaced_meanwhile_go(shop: Shop) -> None:
+    lab = shop.peers.lab
+    shop.deploy(2)
+    shop.peers.until(lambda: shop.is_running(2))
+    old = {p["metadata"]["name"] for p in shop.at_home()}
+    lab.partition(HOME, FOREIGN)
+    shop.peers.until(lambda: not shop.peers.is_ready(HOME))
+    doomed = min(old)
+    shop.kubectl("delete", "pod", doomed, "--force", "--grace-period=0")
+    assert {p["metadata"]["name"] for p in shop.on_foreign()} == old
+    assert all(p["status"]["phase"] == "Running" for p in shop.on_foreign())
+    lab.heal(HOME, FOREIGN)
+    shop.peers.until(lambda: shop.is_running(2))
+    assert {p["metadata"]["name"] for p in shop.on_foreign()} & old == old - {doomed}
+
+
+def test_a_namespace_with_a_name_of_the_system_has_no_place(shop: Shop) -> None:
+    name = "kube-shop"
+    lab = shop.peers.lab
+    lab.kubectl(HOME, "create", "namespace", name)
+    try:
+        lab.kubectl(HOME, "label", "namespace", name, "liqo.io/enabled=true")
+        there = Shop(shop.peers, name)
+        there.pod("web")
+        shop.peers.until(lambda: _waits(there, "web"))
+        assert there.waiting("web")[0] == "NamespaceReserved"
+    finally:
+        lab.kubectl(HOME, "delete", "namespace", name, "--wait=false")
+        shop.peers.until(lambda: not gone(shop.peers, name))

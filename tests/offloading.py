@@ -1,0 +1,112 @@
+"""Two joined clusters, and pods of home that run on foreign."""
+
+import json
+from dataclasses import dataclass
+from functools import partial
+from typing import Any
+
+import pytest
+
+from e2e_peers import Peers
+
+HOME, FOREIGN = "rome", "milan"
+TOLERATION = {"key": "virtual-node.liqo.io/not-allowed", "operator": "Exists"}
+
+
+@dataclass
+class Shop:
+    """A namespace at home whose pods may run on foreign."""
+
+    peers: Peers
+    name: str
+
+    @property
+    def remote(self) -> str:
+        """The namespace on foreign that stands for it; raises while there is none."""
+        (found,) = self.peers.items(FOREIGN, "namespaces", "-l", f"liqo.io/home-namespace={self.name}")
+        return str(found["metadata"]["name"])
+
+    def apply(self, obj: dict[str, Any]) -> None:
+        """Apply an object in the namespace at home."""
+        self.peers.lab.kubectl(HOME, "apply", "-n", self.name, "-f", "-", text=json.dumps(obj))
+
+    def kubectl(self, *args: str) -> str:
+        return self.peers.lab.kubectl(HOME, *args, "-n", self.name)
+
+    def deploy(self, replicas: int, name: str = "web", **spec: Any) -> None:
+        """Have a Deployment of pods that run on the virtual node only."""
+        labels = {"app": name}
+        self.apply(
+            {
+                "apiVersion": "apps/v1",
+                "kind": "Deployment",
+                "metadata": {"name": name},
+                "spec": {
+                    "replicas": replicas,
+                    "selector": {"matchLabels": labels},
+                    "template": {"metadata": {"labels": labels}, "spec": abroad(**spec)},
+                },
+            }
+        )
+
+    def pod(self, name: str, **spec: Any) -> None:
+        """Have one pod that runs on the virtual node only."""
+        self.apply({"apiVersion": "v1", "kind": "Pod", "metadata": {"name": name}, "spec": abroad(**spec)})
+
+    def at_home(self) -> list[Any]:
+        return self.peers.items(HOME, "pods", "-n", self.name)
+
+    def on_foreign(self) -> list[Any]:
+        return self.peers.items(FOREIGN, "pods", "-n", self.remote)
+
+    def is_running(self, count: int) -> bool:
+        """Return whether that many pods are Ready at home, and the same ones run on foreign, no others."""
+        home, foreign = self.at_home(), self.on_foreign()
+        uids = {p["metadata"]["uid"] for p in home}
+        stands_for = [p["metadata"]["annotations"]["liqo.io/home-uid"] for p in foreign]
+        return len(home) == count and all(is_ready(p) for p in home) and sorted(uids) == sorted(stands_for)
+
+    def waiting(self, name: str) -> tuple[str, str]:
+        """Return why a pod waits, as kubectl shows it, and in words."""
+        pod = self.peers.get(HOME, "pod", name, "-n", self.name)
+        state = pod["status"]["containerStatuses"][0]["state"]["waiting"]
+        return state["reason"], state["message"]
+
+
+def abroad(**spec: Any) -> dict[str, Any]:
+    """Return the spec of a pod that only the virtual node can take."""
+    return {
+        "nodeSelector": {"liqo.io/type": "virtual-node"},
+        "tolerations": [TOLERATION],
+        "containers": [{"name": "web", "image": "web:1"}],
+        **spec,
+    }
+
+
+def is_ready(pod: Any) -> bool:
+    return any(c["type"] == "Ready" and c["status"] == "True" for c in pod["status"].get("conditions", ()))
+
+
+@pytest.fixture
+def shop(peers: Peers, request: pytest.FixtureRequest) -> Any:
+    """Join the two, and let one namespace's pods run abroad; afterwards it is gone, with its pods."""
+    name = f"shop-{abs(hash(request.node.name)) % 10**6}"
+    peers.lab.kubectl(HOME, "create", "namespace", name)
+    try:
+        peers.lab.kubectl(HOME, "label", "namespace", name, "liqo.io/enabled=true")
+        peers.apply_seed(HOME, FOREIGN)
+        peers.until(partial(peers.is_ready, HOME))
+        yield Shop(peers, name)
+    finally:
+        peers.lab.heal(HOME, FOREIGN)
+        # Its pods first: a namespace that is deleted with pods in it looks again after half their grace.
+        peers.lab.kubectl(HOME, "delete", "deployments,pods", "--all", "-n", name, "--wait=false")
+        peers.until(lambda: not peers.items(HOME, "pods", "-n", name))
+        peers.lab.kubectl(HOME, "delete", "namespace", name, "--wait=false")
+        peers.until(lambda: not gone(peers, name))
+
+
+def gone(peers: Peers, name: str) -> list[Any]:
+    """Return what is left of a namespace, on both sides."""
+    mine = peers.items(HOME, "namespaces", "--field-selector", f"metadata.name={name}")
+    return [*mine, *peers.items(FOREIGN, "namespaces", "-l", f"liqo.io/home-namespace={name}")]
