@@ -16,6 +16,7 @@ from liqo.adapters.kubeconfig import Access, make_context, read_kubeconfig
 from liqo.api.kinds import (
     ADMISSION_POLICY_BINDING,
     CUSTOM_RESOURCE_DEFINITION,
+    MUTATING_WEBHOOK,
     NAMESPACE,
     ROLE_BINDING,
     SERVICE_ACCOUNT,
@@ -91,7 +92,7 @@ async def installed(kubeconfig: Path) -> AsyncIterator[Bench]:
             await eventually(partial(admin.get, NAMESPACE, Key("", name)))
         await admin.delete(VALIDATING_WEBHOOK, Key("", "liqo"))
         for manifest in forge_manifests(install):
-            if manifest.kind is VALIDATING_WEBHOOK:
+            if manifest.kind in {VALIDATING_WEBHOOK, MUTATING_WEBHOOK}:
                 continue
             await admin.apply(manifest.kind, manifest.obj, manager="liqo-install")
             if manifest.kind is CUSTOM_RESOURCE_DEFINITION:

@@ -11,6 +11,11 @@ DIGEST = r"^[A-Za-z0-9_-]{0,64}$"
 JTI = r"^[a-z0-9]{0,30}$"
 HTTPS_URL = r"^https://[^/?#@\s]+/?$"
 
+FOREIGN_NAME = (
+    r"^[a-z0-9]([-a-z0-9.]{0,61}[a-z0-9])?$"  # of a ForeignCluster, where it can be the value of a label
+)
+
+CLUSTERS_MAX = 32  # that one namespace names: twice the peers that a cluster has by default
 SEALED_MAX = 16_384  # a kubeconfig with a large CA bundle and a token, sealed, is under 10 KB
 MESSAGE_MAX = 1_024
 URL_MAX = 2_048

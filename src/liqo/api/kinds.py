@@ -9,6 +9,7 @@ CLUSTER_CONFIG = Kind("policy.liqo.io", "v1", "ClusterConfig", "clusterconfigs",
 ADVERTISEMENT = Kind("sharing.liqo.io", "v1alpha1", "Advertisement", "advertisements")
 NAMESPACE_MAP = Kind("offloading.liqo.io", "v1alpha1", "NamespaceMap", "namespacemaps")
 
+BINDING = Kind("", "v1", "Binding", "bindings")
 CONFIG_MAP = Kind("", "v1", "ConfigMap", "configmaps")
 EVENT = Kind("", "v1", "Event", "events")
 NAMESPACE = Kind("", "v1", "Namespace", "namespaces", namespaced=False)
@@ -22,6 +23,7 @@ SERVICE_ACCOUNT = Kind("", "v1", "ServiceAccount", "serviceaccounts")
 
 ENDPOINT_SLICE = Kind("discovery.k8s.io", "v1", "EndpointSlice", "endpointslices")
 NETWORK_POLICY = Kind("networking.k8s.io", "v1", "NetworkPolicy", "networkpolicies")
+DAEMON_SET = Kind("apps", "v1", "DaemonSet", "daemonsets")
 DEPLOYMENT = Kind("apps", "v1", "Deployment", "deployments")
 LEASE = Kind("coordination.k8s.io", "v1", "Lease", "leases")
 CUSTOM_RESOURCE_DEFINITION = Kind(
@@ -47,6 +49,9 @@ ADMISSION_POLICY_BINDING = Kind(
 )
 VALIDATING_WEBHOOK = Kind(
     _ADMISSION, "v1", "ValidatingWebhookConfiguration", "validatingwebhookconfigurations", namespaced=False
+)
+MUTATING_WEBHOOK = Kind(
+    _ADMISSION, "v1", "MutatingWebhookConfiguration", "mutatingwebhookconfigurations", namespaced=False
 )
 
 _FLOW = "flowcontrol.apiserver.k8s.io"

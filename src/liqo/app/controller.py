@@ -27,6 +27,7 @@ from liqo.app.door import Door, lets_strangers_in
 from liqo.app.gate import Gate
 from liqo.app.home import Home, read_cluster_info
 from liqo.app.identity import ensure_identity
+from liqo.app.magnet import Magnet
 from liqo.app.resolvers import Resolvers
 from liqo.app.rooms import build_rooms
 from liqo.app.serving import start_servers
@@ -171,10 +172,11 @@ class _Parts:
     async def run(self, stop: asyncio.Event) -> None:
         """Run everything until told to stop, or until a part dies."""
         gate = Gate(self._stores, self._home, self._settings, self._clock, self._metrics)
+        magnet = Magnet(self._stores.enabled, self._metrics)
         servers = await start_servers(
             self._options,
             cluster=self._cluster,
-            judges={FEDERATION_REQUEST.plural: gate.judge},
+            judges={FEDERATION_REQUEST.plural: gate.judge, **magnet.judges()},
             registry=self._metrics.registry,
             unready=self._unready,
             refresh=lambda: count_peers(self._stores, self._metrics),

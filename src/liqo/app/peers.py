@@ -8,7 +8,7 @@ from liqo.api.cluster_config import ClusterConfigSpec, effective
 from liqo.api.foreign_cluster import ForeignCluster
 from liqo.api.kinds import CLUSTER_CONFIG, FOREIGN_CLUSTER
 from liqo.api.meta import Condition, Key, Wire, find_condition
-from liqo.api.names import CONFIG_NAME
+from liqo.api.names import AUTOJOINED_LABEL, CONFIG_NAME
 from liqo.api.reasons import ConditionType
 from liqo.errors import Absent, Invalid, Unavailable
 from liqo.runtime.ports import Clock, Cluster, Selection
@@ -88,9 +88,14 @@ async def read_config(cluster: Cluster) -> ClusterConfigSpec:
 
 
 async def set_join(cluster: Cluster, name: str, *, join: bool) -> str:
-    """Set spec.join of a known cluster; return the name of its ForeignCluster."""
+    """Set spec.join of a known cluster; return the name of its ForeignCluster.
+
+    One that discovery joined, and that a person joins, is joined by a person from then on.
+    """
     foreign = await find_foreign(cluster, name)
-    patch = {"spec": {"join": join}}
+    patch: Wire = {"spec": {"join": join}}
+    if join and AUTOJOINED_LABEL in foreign.metadata.labels:
+        patch["metadata"] = {"labels": {AUTOJOINED_LABEL: None}}
     await cluster.patch(FOREIGN_CLUSTER, Key("", foreign.metadata.name), patch, manager="liqo-cli")
     return foreign.metadata.name
 

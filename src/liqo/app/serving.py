@@ -12,8 +12,8 @@ from aiohttp import web
 from prometheus_client import CollectorRegistry
 
 from liqo.adapters.serving import Serving, is_fresh, make_serving
-from liqo.api.kinds import SECRET, VALIDATING_WEBHOOK
-from liqo.api.meta import Key, Wire
+from liqo.api.kinds import MUTATING_WEBHOOK, SECRET, VALIDATING_WEBHOOK
+from liqo.api.meta import Key, Kind, Wire
 from liqo.api.names import MANAGED_LABEL, SERVING_SECRET, WEBHOOK_CONFIGURATION
 from liqo.app.door import Door
 from liqo.errors import Absent, Conflict
@@ -169,10 +169,15 @@ def server_context(serving: Serving) -> ssl.SSLContext:
 
 
 async def publish_ca(cluster: Cluster, serving: Serving) -> None:
-    """Tell the API server which CA our webhook's certificate is signed by."""
+    """Tell the API server which CA our webhooks' certificate is signed by."""
+    for kind in (VALIDATING_WEBHOOK, MUTATING_WEBHOOK):
+        await _publish_ca(cluster, serving, kind)
+
+
+async def _publish_ca(cluster: Cluster, serving: Serving, kind: Kind) -> None:
     key = Key("", WEBHOOK_CONFIGURATION)
     try:
-        current = await cluster.get(VALIDATING_WEBHOOK, key)
+        current = await cluster.get(kind, key)
     except Absent:
         return  # installed without a webhook configuration yet; `liqo install` restarts us when it adds one
     bundle = base64.b64encode(serving.ca).decode()
@@ -180,9 +185,9 @@ async def publish_ca(cluster: Cluster, serving: Serving) -> None:
     if all(h["clientConfig"].get("caBundle") == bundle for h in hooks):
         return
     body: Wire = {
-        "apiVersion": VALIDATING_WEBHOOK.api_version,
-        "kind": VALIDATING_WEBHOOK.kind,
+        "apiVersion": kind.api_version,
+        "kind": kind.kind,
         "metadata": {"name": WEBHOOK_CONFIGURATION},
         "webhooks": [{"name": h["name"], "clientConfig": {"caBundle": bundle}} for h in hooks],
     }
-    await cluster.apply(VALIDATING_WEBHOOK, body, manager=MANAGER)
+    await cluster.apply(kind, body, manager=MANAGER)

@@ -20,6 +20,7 @@ from liqo.api.conditions import carry, condition, is_news, status_body
 from liqo.api.foreign_cluster import ForeignCluster, Source, counting
 from liqo.api.kinds import FOREIGN_CLUSTER
 from liqo.api.meta import Condition, Key, Wire, find_condition
+from liqo.api.names import AUTOJOINED_LABEL
 from liqo.api.reasons import ConditionType, Reason
 from liqo.discovery.sighting import LAN, Sighting, dns_finder, forge_foreign, forge_source
 from liqo.runtime.plan import Action, Apply, Create, Delete, Event, Patch, Plan
@@ -177,12 +178,15 @@ def _is_to_join(seen: Seen, foreign: ForeignCluster) -> bool:
 
 
 def _join(foreign: ForeignCluster) -> Patch:
-    """Set join once; a person who writes in between wins."""
+    """Set join once, and say that nobody did; a person who writes in between wins."""
     return Patch(
         kind=FOREIGN_CLUSTER,
         key=Key("", foreign.metadata.name),
         patch={
-            "metadata": {"resourceVersion": foreign.metadata.resource_version},
+            "metadata": {
+                "resourceVersion": foreign.metadata.resource_version,
+                "labels": {AUTOJOINED_LABEL: "true"},
+            },
             "spec": {"join": True},
         },
     )

@@ -6,6 +6,7 @@ from datetime import datetime, timedelta
 from liqo.api.foreign_cluster import ENDPOINTS_MAX, DiscoveryType
 from liqo.api.kinds import FOREIGN_CLUSTER
 from liqo.api.meta import Wire, format_time
+from liqo.api.names import AUTOJOINED_LABEL
 
 LAN = "lan"
 MANUAL = "manual"
@@ -67,10 +68,13 @@ def forge_foreign(sighting: Sighting, found: DiscoveryType, *, join: bool, accep
         spec["apiUrl"] = sighting.endpoints[0]
     if sighting.door_url:
         spec["doorUrl"] = sighting.door_url
+    metadata: Wire = {"name": sighting.cluster_id}
+    if join:
+        metadata["labels"] = {AUTOJOINED_LABEL: "true"}
     return {
         "apiVersion": FOREIGN_CLUSTER.api_version,
         "kind": FOREIGN_CLUSTER.kind,
-        "metadata": {"name": sighting.cluster_id},
+        "metadata": metadata,
         "spec": spec,
     }
 

@@ -8,6 +8,7 @@ from liqo.api.kinds import (
     CLUSTER_CONFIG,
     CONFIG_MAP,
     CUSTOM_RESOURCE_DEFINITION,
+    MUTATING_WEBHOOK,
     NAMESPACE,
     VALIDATING_WEBHOOK,
 )
@@ -17,6 +18,7 @@ from liqo.api.rights import forge_object
 from liqo.install.deployment import forge_deployment
 from liqo.install.flow import forge_flow
 from liqo.install.lan import forge_lan_deployment, forge_lan_rights
+from liqo.install.magnet import forge_magnet
 from liqo.install.policies import forge_policies
 from liqo.install.rights import forge_rights
 from liqo.install.webhook import Endpoint, Service, forge_webhook
@@ -63,6 +65,7 @@ def forge_manifests(install: Install) -> list[Manifest]:
         *(Manifest(kind, obj) for kind, obj in forge_policies(ns)),
         *(Manifest(kind, obj) for kind, obj in forge_flow(ns)),
         Manifest(VALIDATING_WEBHOOK, forge_webhook(ns, install.webhook)),
+        Manifest(MUTATING_WEBHOOK, forge_magnet(ns, install.webhook)),
         Manifest(CONFIG_MAP, forge_object(CONFIG_MAP, TRUSTED_CA_CONFIG_MAP, ns), once=True),
         Manifest(CLUSTER_CONFIG, _config(install.request_policy), once=True),
         *(Manifest(kind, obj) for kind, obj in forge_rights(ns)),

@@ -15,6 +15,7 @@ from liqo.api.kinds import (
     FEDERATION_REQUEST,
     FOREIGN_CLUSTER,
     LEASE,
+    MUTATING_WEBHOOK,
     NAMESPACE,
     NAMESPACE_MAP,
     NODE,
@@ -132,6 +133,7 @@ def cluster_rules() -> list[Wire]:
         forge_rule(ROLE_BINDING, ["create", "delete", "patch"]),  # in namespaces of tenants only (policy)
         forge_rule(CLUSTER_ROLE, ["bind"], names=FIXED_ROLES),
         forge_rule(VALIDATING_WEBHOOK, ["get", "patch"], names=[WEBHOOK_CONFIGURATION]),
+        forge_rule(MUTATING_WEBHOOK, ["get", "patch"], names=[WEBHOOK_CONFIGURATION]),
         forge_rule(_ACCESS_REVIEW, ["create"]),
     ]
 

@@ -41,18 +41,13 @@ def forge_webhook(ns: str, endpoint: Endpoint) -> Wire:
     The controller fills that in at run time under a manager of its own; who applies this without owning it
     does not take it away.
     """
-    client: Wire = (
-        {"url": endpoint.url}
-        if isinstance(endpoint, Url)
-        else {"service": {"name": endpoint.name, "namespace": ns, "path": WEBHOOK_PATH, "port": WEBHOOK_PORT}}
-    )
     return forge_object(
         VALIDATING_WEBHOOK,
         WEBHOOK_CONFIGURATION,
         webhooks=[
             {
                 "name": webhook_name(),
-                "clientConfig": client,
+                "clientConfig": forge_client(ns, endpoint),
                 "rules": [
                     {
                         "apiGroups": [FEDERATION_REQUEST.group],
@@ -71,3 +66,10 @@ def forge_webhook(ns: str, endpoint: Endpoint) -> Wire:
             }
         ],
     )
+
+
+def forge_client(ns: str, endpoint: Endpoint) -> Wire:
+    """Return where a webhook is called, without the CA bundle."""
+    if isinstance(endpoint, Url):
+        return {"url": endpoint.url}
+    return {"service": {"name": endpoint.name, "namespace": ns, "path": WEBHOOK_PATH, "port": WEBHOOK_PORT}}

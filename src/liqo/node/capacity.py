@@ -8,9 +8,14 @@ from liqo.api.quantity import UNIT, Amounts, format_amounts, parse_amounts
 PLAIN = {"cpu", "memory", "ephemeral-storage", "pods"}
 LABELS = ("kubernetes.io/arch", "kubernetes.io/os", "topology.kubernetes.io/region")
 FOREIGN_PREFIX = "foreign.liqo.io/"
+NAME_MAX = 253 + 1 + 63  # a qualified name: domain, slash, name
 TIMES_HOME = 10  # the most that is believed where nobody said otherwise
-_EXTENDED = re.compile(r"^[a-z0-9]([-a-z0-9.]{0,251}[a-z0-9])?/[A-Za-z0-9]([-\w.]{0,61}[A-Za-z0-9])?$")
-_LABEL_VALUE = re.compile(r"^([A-Za-z0-9]([-\w.]{0,61}[A-Za-z0-9])?)?$")
+_EXTENDED = re.compile(
+    r"[a-z0-9]([-a-z0-9]*[a-z0-9])?(\.[a-z0-9]([-a-z0-9]*[a-z0-9])?)*/[A-Za-z0-9]([-\w.]{0,61}[A-Za-z0-9])?",
+    re.ASCII,
+)
+_LABEL_NAME = re.compile(r"[a-z.]+/[A-Za-z0-9]([-\w.]{0,61}[A-Za-z0-9])?", re.ASCII)
+_LABEL_VALUE = re.compile(r"([A-Za-z0-9]([-\w.]{0,61}[A-Za-z0-9])?)?", re.ASCII)
 
 
 def believed(offered: Mapping[str, str], limit: Amounts) -> dict[str, str]:
@@ -22,7 +27,7 @@ def believed(offered: Mapping[str, str], limit: Amounts) -> dict[str, str]:
     for name, amount in parse_amounts(offered).items():
         if name not in PLAIN:
             domain = name.split("/")[0]
-            if not _EXTENDED.match(name) or domain.endswith("kubernetes.io"):
+            if len(name) > NAME_MAX or not _EXTENDED.fullmatch(name) or domain.endswith("kubernetes.io"):
                 continue
         if name != "cpu":
             amount = amount // UNIT * UNIT  # noqa: PLW2901  what is not cpu comes in whole units
@@ -42,10 +47,15 @@ def limit_of(spec: Mapping[str, str], config: Mapping[str, str], home: Amounts) 
     return {name: amount * TIMES_HOME for name, amount in home.items() if amount > 0}
 
 
+def is_foreign_label(name: str) -> bool:
+    """Return whether a label is one that a foreign cluster may set on its node."""
+    return name in LABELS or name.startswith(FOREIGN_PREFIX)
+
+
 def believed_labels(offered: Mapping[str, str]) -> dict[str, str]:
     """Return the labels that a foreign cluster may set on its node."""
     return {
         name: value
         for name, value in sorted(offered.items())
-        if (name in LABELS or name.startswith(FOREIGN_PREFIX)) and _LABEL_VALUE.match(value)
+        if is_foreign_label(name) and _LABEL_NAME.fullmatch(name) and _LABEL_VALUE.fullmatch(value)
     }

@@ -14,22 +14,26 @@ from datetime import datetime, timedelta
 from liqo.api.advertisement import Advertisement
 from liqo.api.foreign_cluster import ForeignCluster
 from liqo.api.kinds import LEASE, NODE
-from liqo.api.meta import Wire, format_micro_time, format_time
+from liqo.api.meta import Wire, format_micro_time, format_time, labels_of
 from liqo.api.names import (
+    AUTOJOINED_LABEL,
     CLUSTER_ID_LABEL,
+    FOREIGN_CLUSTER_LABEL,
+    LABEL_MAX,
     MANAGED_LABEL,
     NODE_TAINT,
     NODE_TYPE_LABEL,
     VIRTUAL_NODE,
 )
 from liqo.api.reasons import Reason
-from liqo.node.capacity import believed_labels
+from liqo.node.capacity import believed_labels, is_foreign_label
 from liqo.runtime.ports import Health, Session
 
 HEARTBEAT = timedelta(seconds=10)
 LEASE_SECONDS = 40  # as a kubelet's
 PROBE_AGAIN = timedelta(seconds=1)  # after a miss
 LEASE_NAMESPACE = "kube-node-lease"
+OURS = frozenset({FOREIGN_CLUSTER_LABEL, AUTOJOINED_LABEL})  # labels that come and go
 PRESSURES = ("MemoryPressure", "DiskPressure", "PIDPressure", "NetworkUnavailable")
 
 
@@ -77,19 +81,23 @@ def forge_node(
     now: datetime,
 ) -> Wire:
     """Return the whole virtual node, created with its status in one POST."""
-    cluster_id = foreign.spec.cluster_id or ""
     return {
         "apiVersion": NODE.api_version,
         "kind": NODE.kind,
-        "metadata": {"name": name, "labels": forge_labels(name, cluster_id, offer)},
+        "metadata": {"name": name, "labels": forge_labels(name, foreign, offer)},
         "spec": {"taints": [{"key": NODE_TAINT, "value": "true", "effect": "NoExecute"}]},
         "status": forge_status(capacity, address, ready, now),
     }
 
 
-def forge_labels(name: str, cluster_id: str, offer: Advertisement) -> dict[str, str]:
-    """Return the labels of a virtual node; its zone is its own, so that its loss is no outage of others."""
-    return {
+def forge_labels(name: str, foreign: ForeignCluster, offer: Advertisement) -> dict[str, str]:
+    """Return the labels of a virtual node; its zone is its own, so that its loss is no outage of others.
+
+    The affinity of pods tells by them which clusters count (`liqo.node.magnet`). A ForeignCluster whose name is too
+    long for a label is named by its id only.
+    """
+    cluster_id = foreign.spec.cluster_id or ""
+    labels = {
         "kubernetes.io/os": "linux",
         **believed_labels(offer.spec.labels),
         "kubernetes.io/hostname": name,
@@ -100,6 +108,22 @@ def forge_labels(name: str, cluster_id: str, offer: Advertisement) -> dict[str, 
         "type": "virtual-kubelet",
         CLUSTER_ID_LABEL: cluster_id,
     }
+    if len(foreign.metadata.name) <= LABEL_MAX:
+        labels[FOREIGN_CLUSTER_LABEL] = foreign.metadata.name
+    if foreign.metadata.labels.get(AUTOJOINED_LABEL) == "true":
+        labels[AUTOJOINED_LABEL] = "true"
+    return labels
+
+
+def forge_labels_patch(node: Wire, wanted: Mapping[str, str]) -> Wire | None:
+    """Return a merge patch that brings a node's labels to what they should be; None if they are so.
+
+    Those that people gave it stay.
+    """
+    have = labels_of(node)
+    patch: dict[str, str | None] = {k: v for k, v in wanted.items() if have.get(k) != v}
+    patch |= dict.fromkeys(k for k in have if k not in wanted and (k in OURS or is_foreign_label(k)))
+    return {"metadata": {"labels": patch}} if patch else None
 
 
 def forge_status(capacity: Mapping[str, str], address: str, ready: Readiness, now: datetime) -> Wire:

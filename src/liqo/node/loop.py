@@ -27,6 +27,8 @@ from liqo.node.decide import (
     LEASE_NAMESPACE,
     PROBE_AGAIN,
     Readiness,
+    forge_labels,
+    forge_labels_patch,
     forge_lease,
     forge_node,
     forge_status_patch,
@@ -129,11 +131,15 @@ class VirtualNodes:
         capacity = (
             self._capacity(foreign, offer) if offer is not None else node["status"].get("capacity") or {}
         )
+        key, writes = Key.of(node), 0
+        if offer is not None:
+            labels = forge_labels_patch(node, forge_labels(key.name, foreign, offer))
+            if labels is not None:
+                node, writes = await self.home.patch(NODE, key, labels, manager=MANAGER), 1
         patch = forge_status_patch(node, capacity, ready, now)
         if patch is None:
-            return node, 0
-        key = Key("", node["metadata"]["name"])
-        return await self.home.patch(NODE, key, patch, manager=MANAGER, subresource="status"), 1
+            return node, writes
+        return await self.home.patch(NODE, key, patch, manager=MANAGER, subresource="status"), writes + 1
 
     async def _name(self, foreign: ForeignCluster) -> str:
         """Return the node's name, fixed at the first join by one guarded write."""

@@ -1,19 +1,34 @@
 """Which of home's namespaces may run pods on which foreign cluster; pure."""
 
+import re
+
+from liqo.api.bounds import CLUSTERS_MAX, FOREIGN_NAME
 from liqo.api.foreign_cluster import ForeignCluster
 from liqo.api.meta import Wire, labels_of
 from liqo.api.names import CLUSTERS_ANNOTATION, ENABLED_LABEL
 
+_NAME = re.compile(FOREIGN_NAME)
+
 
 def is_enabled(namespace: Wire) -> bool:
     """Return whether a namespace's owner lets its pods run abroad."""
-    return labels_of(namespace).get(ENABLED_LABEL) == "true"
+    return (
+        labels_of(namespace).get(ENABLED_LABEL) == "true" and "deletionTimestamp" not in namespace["metadata"]
+    )
+
+
+def is_narrowed(namespace: Wire) -> bool:
+    """Return whether a namespace says on which clusters its pods may run."""
+    return bool(_annotation(namespace).strip(" ,"))
 
 
 def named_clusters(namespace: Wire) -> frozenset[str]:
-    """Return the clusters that a namespace names, by the ForeignCluster's name or by id; none: it names no one."""
-    text = (namespace["metadata"].get("annotations") or {}).get(CLUSTERS_ANNOTATION, "")
-    return frozenset(name for part in text.split(",") if (name := part.strip()))
+    """Return the clusters that a namespace names, by the ForeignCluster's name or by id.
+
+    At most CLUSTERS_MAX, and only what can be a name: a policy refuses all else, but was not always there.
+    """
+    names = (part.strip() for part in _annotation(namespace).split(",", CLUSTERS_MAX)[:CLUSTERS_MAX])
+    return frozenset(name for name in names if _NAME.match(name))
 
 
 def counts(namespace: Wire, foreign: ForeignCluster, *, autojoined: bool) -> bool:
@@ -21,9 +36,12 @@ def counts(namespace: Wire, foreign: ForeignCluster, *, autojoined: bool) -> boo
 
     Where a namespace names no cluster, those count that a person joined.
     """
-    if not is_enabled(namespace) or "deletionTimestamp" in namespace["metadata"]:
+    if not is_enabled(namespace):
         return False
-    named = named_clusters(namespace)
-    if named:
-        return bool(named & {foreign.metadata.name, foreign.spec.cluster_id or ""})
+    if is_narrowed(namespace):
+        return bool(named_clusters(namespace) & {foreign.metadata.name, foreign.spec.cluster_id or ""})
     return not autojoined
+
+
+def _annotation(namespace: Wire) -> str:
+    return str((namespace["metadata"].get("annotations") or {}).get(CLUSTERS_ANNOTATION, ""))

@@ -3,6 +3,7 @@
 Anyone who reaches the port may call it, so it has no side effects and tells nothing that a stranger may not know.
 """
 
+import base64
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 
@@ -12,17 +13,26 @@ from aiohttp import web
 from liqo.api.meta import Wire
 
 PATH = "/admission"
-REVIEW_MAX = 256 * 1024  # a request at its bounds, twice over
+REVIEW_MAX = 256 * 1024  # a request at its bounds, twice over; a larger pod stays as it is, and home
 
 
 @dataclass(frozen=True, slots=True)
 class Ruling:
-    """What the webhook says: allowed, or a sentence that says why not."""
+    """What the webhook says: allowed, or a sentence that says why not.
+
+    Args:
+        allowed: whether the object is taken.
+        reason: CamelCase.
+        message: why not.
+        warnings: shown to whoever sends the object.
+        patch: what is changed in an object that is taken (RFC 6902).
+    """
 
     allowed: bool
     reason: str = ""
     message: str = ""
     warnings: Sequence[str] = field(default=())
+    patch: Sequence[Wire] = field(default=())
 
 
 Judge = Callable[[Wire, str], Ruling]
@@ -41,6 +51,9 @@ def answer(review: Wire, judges: dict[str, Judge]) -> Wire:
     response: Wire = {"uid": request["uid"], "allowed": ruling.allowed}
     if ruling.warnings:
         response["warnings"] = [w[:256] for w in ruling.warnings]
+    if ruling.allowed and ruling.patch:
+        response["patchType"] = "JSONPatch"
+        response["patch"] = base64.b64encode(orjson.dumps(list(ruling.patch))).decode()
     if not ruling.allowed:
         response["status"] = {
             "code": 403,

@@ -139,6 +139,7 @@ def test_plain_dns_joins_nobody_where_authentication_is_required(authenticated: 
     (made,) = decide(seen, NOW).actions
     assert isinstance(made, Create)
     assert made.obj["spec"]["join"] is not held
+    assert made.obj["metadata"].get("labels") == (None if held else {"liqo.io/autojoined": "true"})
     assert is_held_back(seen) is held
 
 
@@ -234,6 +235,8 @@ def test_the_lan_s_clusters_are_joined_when_they_are_first_seen(
     assert [a.patch["spec"] for a in plan.actions if isinstance(a, Patch)] == (
         [{"join": True}] if joined else []
     )
+    labels = [a.patch["metadata"]["labels"] for a in plan.actions if isinstance(a, Patch)]
+    assert labels == ([{"liqo.io/autojoined": "true"}] if joined else [])
 
 
 @pytest.mark.parametrize(

@@ -5,11 +5,20 @@ from typing import Any
 
 import pytest
 
+from liqo.api.advertisement import Advertisement
 from liqo.api.foreign_cluster import ForeignCluster
 from liqo.api.quantity import parse_amounts
 from liqo.api.reasons import Reason
 from liqo.node.capacity import believed, believed_labels, limit_of
-from liqo.node.decide import Readiness, forge_conditions, forge_status_patch, readiness, wanted
+from liqo.node.decide import (
+    Readiness,
+    forge_conditions,
+    forge_labels,
+    forge_labels_patch,
+    forge_status_patch,
+    readiness,
+    wanted,
+)
 from liqo.runtime.ports import Cluster, Health, Session
 
 NOW = datetime(2026, 11, 23, 12, tzinfo=UTC)
@@ -78,6 +87,48 @@ def test_a_foreign_cluster_sets_no_label_that_means_something_here() -> None:
         "liqo.io/type": "real",
     }
     assert believed_labels(offered) == {"foreign.liqo.io/color": "red", "kubernetes.io/arch": "arm64"}
+
+
+def offer(**labels: str) -> Advertisement:
+    spec = {
+        "protocol": 1,
+        "clusterID": "a" * 32,
+        "clusterName": "milan",
+        "phase": "Offered",
+        "answers": "j",
+        "labels": labels,
+    }
+    return Advertisement.parse({"metadata": {"name": "a" * 32}, "spec": spec})
+
+
+def named(name: str, **labels: str) -> ForeignCluster:
+    return ForeignCluster.parse(
+        {"metadata": {"name": name, "labels": labels}, "spec": {"clusterID": "a" * 32, "join": True}}
+    )
+
+
+def test_a_node_says_which_foreign_cluster_it_is_and_who_joined_it() -> None:
+    by_person = forge_labels("liqo-milan-aaaaaa", named("milan"), offer())
+    assert by_person["liqo.io/foreign-cluster"] == "milan"
+    assert "liqo.io/autojoined" not in by_person
+    by_rule = forge_labels("liqo-milan-aaaaaa", named("milan", **{"liqo.io/autojoined": "true"}), offer())
+    assert by_rule["liqo.io/autojoined"] == "true"
+    assert "liqo.io/foreign-cluster" not in forge_labels("n", named("m" * 64), offer())
+
+
+def test_labels_follow_the_offer_and_the_foreign_cluster_and_people_s_own_stay() -> None:
+    before = forge_labels(
+        "n", named("milan", **{"liqo.io/autojoined": "true"}), offer(**{"foreign.liqo.io/gpu": "a"})
+    )
+    wire = {"metadata": {"name": "n", "labels": {**before, "mine": "stays"}}}
+    assert forge_labels_patch(wire, before) is None
+    after = forge_labels("n", named("milan"), offer(**{"kubernetes.io/arch": "arm64"}))
+    patch = forge_labels_patch(wire, after)
+    assert patch == {
+        "metadata": {
+            "labels": {"kubernetes.io/arch": "arm64", "foreign.liqo.io/gpu": None, "liqo.io/autojoined": None}
+        }
+    }
 
 
 def node(capacity: dict[str, str], ready: Readiness, at: datetime) -> dict[str, Any]:
