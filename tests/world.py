@@ -20,6 +20,7 @@ from liqo.adapters.clusters import PeerClusters
 from liqo.adapters.failover import FailoverCluster
 from liqo.adapters.kubeconfig import Access
 from liqo.adapters.tls import PeerTrust
+from liqo.adapters.watches import Watches
 from liqo.api.kinds import (
     ADVERTISEMENT,
     CLUSTER_CONFIG,
@@ -39,15 +40,17 @@ from liqo.app.controller import Settings
 from liqo.app.gate import Gate
 from liqo.app.home import Home
 from liqo.app.identity import ensure_identity
+from liqo.app.loops import make_loops, make_queues
 from liqo.app.rooms import build_rooms
 from liqo.app.stores import Stores, make_stores, selections
-from liqo.app.wiring import Triggers, make_loops, make_queues
+from liqo.app.wiring import Triggers
 from liqo.discovery.dns import Answer, Type
 from liqo.discovery.sightings import Sightings
 from liqo.errors import Absent, Forbidden, NotTrusted, Unauthorized, Unreachable
 from liqo.identity.document import parse_document
 from liqo.identity.kubeconfig import Credentials
 from liqo.identity.trust import TRUSTED
+from liqo.node.abroad import Abroad
 from liqo.peering.ports import Met
 from liqo.runtime.metrics import Metrics
 from liqo.runtime.ports import Page, Selection, Way
@@ -241,6 +244,7 @@ class Side:
         self.gate: Gate | None = None
         self._tasks: list[asyncio.Task[Any]] = []
         self._clusters: PeerClusters | None = None
+        self._views: Watches
 
     def _issue(self, path: str, body: Wire) -> Wire:
         parts = path.split("/")
@@ -304,7 +308,9 @@ class Side:
             config=settings,
         )
         queues = make_queues(clock, random)
-        triggers = self.triggers = Triggers(queues, stores, NS)
+        abroad = Abroad(stores.nodes)
+        triggers = self.triggers = Triggers(queues, stores, abroad, NS)
+        self._views = Watches(own, triggers.offloading.viewed, clock=clock, random=random)
         self._clusters = PeerClusters(
             us=home.us,
             check=lambda _ip: TRUSTED,
@@ -330,7 +336,9 @@ class Side:
             encode=str,
             took=metrics.observe_search,
             changed=triggers.found,
-            moved=triggers.moved,
+            moved=triggers.offloading.moved,
+            views=self._views,
+            abroad=abroad,
         )
         self.gate = Gate(stores, home, settings, clock, metrics)
         self._tasks = [
@@ -367,6 +375,7 @@ class Side:
         await asyncio.gather(*self._tasks, return_exceptions=True)
         if self._clusters is not None:
             await self._clusters.close()
+            await self._views.close()
         self._tasks = []
 
     # What a person sees.

@@ -96,6 +96,92 @@ def test_a_pod_that_is_over_stays_over(shop: Shop) -> None:
     assert _phases(shop)["work"] == ("Succeeded", "")
 
 
+def test_what_pods_refer_to_goes_along_follows_and_goes_again(shop: Shop) -> None:
+    for name in ("used", "other"):
+        shop.kubectl("create", "configmap", name, "--from-literal=color=red")
+        shop.kubectl("create", "secret", "generic", name, "--from-literal=word=sesame")
+    sources = [{"configMapRef": {"name": "used"}}, {"secretRef": {"name": "used"}}]
+    shop.deploy(2, containers=[{"name": "web", "image": "web:1", "envFrom": sources}])
+    shop.peers.until(lambda: shop.is_running(2))
+    assert _contents(shop) == {
+        "configmaps": {"used": {"color": "red"}},
+        "secrets": {"used": {"word": "c2VzYW1l"}},
+    }
+    shop.kubectl("patch", "configmap", "used", "-p", '{"data": {"color": "blue"}}')
+    shop.kubectl("patch", "secret", "used", "-p", '{"stringData": {"word": "simsim"}}')
+    shop.peers.until(
+        lambda: (
+            _contents(shop)
+            == {"configmaps": {"used": {"color": "blue"}}, "secrets": {"used": {"word": "c2ltc2lt"}}}
+        )
+    )
+    shop.kubectl("delete", "deployment", "web")
+    shop.peers.until(lambda: _contents(shop) == {"configmaps": {}, "secrets": {}})
+
+
+def test_an_immutable_one_that_was_made_anew_follows(shop: Shop) -> None:
+    def make(color: str) -> None:
+        shop.apply(
+            {
+                "apiVersion": "v1",
+                "kind": "ConfigMap",
+                "metadata": {"name": "fixed"},
+                "data": {"color": color},
+                "immutable": True,
+            }
+        )
+
+    make("red")
+    shop.deploy(1, volumes=[{"name": "c", "configMap": {"name": "fixed"}}])
+    shop.peers.until(lambda: _contents(shop)["configmaps"] == {"fixed": {"color": "red"}})
+    shop.kubectl("delete", "configmap", "fixed")
+    make("blue")
+    shop.peers.until(lambda: _contents(shop)["configmaps"] == {"fixed": {"color": "blue"}})
+
+
+def test_a_token_of_our_own_cluster_goes_nowhere(shop: Shop) -> None:
+    token = {
+        "apiVersion": "v1",
+        "kind": "Secret",
+        "metadata": {"name": "token", "annotations": {"kubernetes.io/service-account.name": "default"}},
+        "type": "kubernetes.io/service-account-token",
+    }
+    shop.apply(token)
+    shop.pod("thief", volumes=[{"name": "t", "secret": {"secretName": "token"}}])
+    shop.peers.until(lambda: _waits(shop, "thief"))
+    assert shop.waiting("thief") == ("NotOffloadable", "secret token is a token of this cluster")
+    assert not _contents(shop)["secrets"]
+
+
+def _contents(shop: Shop) -> dict[str, dict[str, Any]]:
+    """Return the ConfigMaps and Secrets on foreign that are not its own."""
+    return {
+        kind: {
+            o["metadata"]["name"]: o["data"]
+            for o in shop.peers.items(FOREIGN, kind, "-n", shop.remote)
+            if o["metadata"]["name"] != "kube-root-ca.crt"
+        }
+        for kind in ("configmaps", "secrets")
+    }
+
+
+def test_a_warning_of_foreign_is_told_about_the_pod_at_home(shop: Shop) -> None:
+    shop.pod("big", containers=[{"name": "web", "image": "web:1"}], nodeSelector=_elsewhere(shop))
+    shop.peers.until(lambda: "FailedScheduling" in _told(shop, "big"))
+    pod = shop.peers.get(HOME, "pod", "big", "-n", shop.name)
+    conditions = {c["type"]: c["reason"] for c in pod["status"]["conditions"] if c["status"] == "False"}
+    assert conditions["liqo.io/ForeignScheduled"] == "Unschedulable"
+
+
+def _elsewhere(shop: Shop) -> dict[str, str]:
+    """Return a node selector that the virtual node fits and no node of foreign does."""
+    (node,) = shop.peers.virtual_nodes(HOME)
+    shop.peers.lab.kubectl(
+        HOME, "label", "node", node["metadata"]["name"], "topology.kubernetes.io/region=moon"
+    )
+    return {"liqo.io/type": "virtual-node", "topology.kubernetes.io/region": "moon"}
+
+
 def test_a_namespace_that_may_no_longer_keeps_what_runs_and_goes_after_it(shop: Shop) -> None:
     shop.deploy(2)
     shop.peers.until(lambda: shop.is_running(2))

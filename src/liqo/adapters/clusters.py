@@ -3,7 +3,7 @@
 import asyncio
 from collections.abc import Callable, Coroutine, Mapping, Sequence
 from contextlib import suppress
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from datetime import timedelta
 from typing import Any
 from urllib.parse import urlsplit
@@ -18,19 +18,15 @@ from liqo.adapters.tls import (
     check_literal,
 )
 from liqo.adapters.tracked import Peer, TrackedCluster
-from liqo.api.kinds import POD
+from liqo.adapters.watches import Watches
 from liqo.api.meta import Key, Kind, Wire
-from liqo.api.names import HOME_ANNOTATIONS
 from liqo.errors import Fault
 from liqo.identity.kubeconfig import Credentials, digest, token_expiry, unseal
 from liqo.peering.ports import Ourselves
 from liqo.runtime.metrics import Metrics
 from liqo.runtime.ports import Clock, Health, Random, Selection, Session, Way
-from liqo.runtime.store import Store
-from liqo.runtime.watch import reflect
 
 ANSWER_MAX = 4 * 2**20  # bytes of one answer of another cluster
-LOOK_AGAIN_WITHIN = timedelta(seconds=10)  # after a partition, or a restart over there
 CLOSE_WITHIN = timedelta(seconds=2)
 
 
@@ -70,14 +66,6 @@ def open_peer(
     return FailoverCluster(addresses, connect, clock)
 
 
-@dataclass(slots=True)
-class _Watch:
-    """What is watched over a connection."""
-
-    store: Store
-    tasks: list[asyncio.Task[None]]
-
-
 @dataclass(slots=True, kw_only=True)
 class _Connection:
     """One session and what hangs on it."""
@@ -88,36 +76,7 @@ class _Connection:
     http: Peer
     tracked: TrackedCluster
     tally: Tally
-    watches: dict[Selection, _Watch] = field(default_factory=dict)
-
-
-async def _cancel(tasks: Sequence[asyncio.Task[None]]) -> None:
-    for task in tasks:
-        task.cancel()
-    await asyncio.gather(*tasks, return_exceptions=True)
-
-
-def _prune_pod(pod: Wire) -> Wire:
-    """Keep of a pod on foreign whom it stands for and how it is."""
-    metadata = pod["metadata"]
-    kept = {
-        k: metadata[k]
-        for k in (
-            "name",
-            "namespace",
-            "uid",
-            "resourceVersion",
-            "deletionTimestamp",
-            "deletionGracePeriodSeconds",
-        )
-        if k in metadata
-    }
-    annotations = metadata.get("annotations") or {}
-    kept["annotations"] = {k: v for k, v in annotations.items() if k in HOME_ANNOTATIONS}
-    return {"metadata": kept, "status": pod.get("status") or {}}
-
-
-PRUNES: dict[Kind, Callable[[Wire], Wire]] = {POD: _prune_pod}
+    watches: Watches
 
 
 class PeerClusters:
@@ -192,15 +151,23 @@ class PeerClusters:
             if tally.note(fault, self._clock.now()):
                 self._changed(cluster_id, way)
             if tally.state is Health.READY and before is not Health.READY:
-                self._retell(cluster_id, way)
+                watches.retell()  # while it was away nobody could act on that
 
+        tracked = TrackedCluster(http, note)
+        watches = Watches(
+            tracked,
+            lambda kind, old, new: self._seen(cluster_id, way, kind, old, new),
+            clock=self._clock,
+            random=self._random,
+        )
         return _Connection(
             sealed_digest=mark,
             trust_mark=trust.mark,
             credentials=credentials,
             http=http,
-            tracked=TrackedCluster(http, note),
+            tracked=tracked,
             tally=tally,
+            watches=watches,
         )
 
     def get(self, cluster_id: str, way: Way) -> Session | None:
@@ -235,7 +202,7 @@ class PeerClusters:
 
     @staticmethod
     async def _close(connection: _Connection) -> None:
-        await _cancel([task for watch in connection.watches.values() for task in watch.tasks])
+        await connection.watches.close()
         await connection.http.close()
 
     def watched(self, cluster_id: str, way: Way, selection: Selection) -> Mapping[Key, Wire] | None:
@@ -243,39 +210,13 @@ class PeerClusters:
         found = self._connections.get((cluster_id, way))
         if found is None:
             return None
-        watch = found.watches.get(selection)
-        if watch is None:
-            watch = found.watches[selection] = self._watch(found, cluster_id, way, selection)
-        return watch.store.mapping if watch.store.synced else None
+        return found.watches.view(selection)
 
     def unwatch(self, cluster_id: str, way: Way, selection: Selection) -> None:
         """End a watch; without one nothing happens."""
         found = self._connections.get((cluster_id, way))
-        watch = found.watches.pop(selection, None) if found is not None else None
-        if watch is not None:
-            self._begin(_cancel(watch.tasks))
-
-    def _watch(self, found: _Connection, cluster_id: str, way: Way, selection: Selection) -> _Watch:
-        store = Store(prune=PRUNES.get(selection.kind))
-        kind = selection.kind
-        store.subscribe(lambda _key, old, new: self._seen(cluster_id, way, kind, old, new))
-        told = reflect(
-            found.tracked, selection, store, clock=self._clock, random=self._random, cap=LOOK_AGAIN_WITHIN
-        )
-        announced = self._announce(store, cluster_id, way, kind)
-        return _Watch(store, [asyncio.create_task(told), asyncio.create_task(announced)])
-
-    def _retell(self, cluster_id: str, way: Way) -> None:
-        """Tell of all that is watched: while the cluster was away nobody could act on it."""
-        found = self._connections.get((cluster_id, way))
-        for selection, watch in (found.watches if found is not None else {}).items():
-            for obj in watch.store.values():
-                self._seen(cluster_id, way, selection.kind, obj, obj)
-
-    async def _announce(self, store: Store, cluster_id: str, way: Way, kind: Kind) -> None:
-        """Say once that a first list is complete, which an empty one would not do by itself."""
-        await store.wait_synced()
-        self._seen(cluster_id, way, kind, None, None)
+        if found is not None:
+            found.watches.end(selection)
 
     async def probe(self, cluster_id: str, way: Way, path: str) -> Session | None:
         """Ask for `path` once; what the answer means is in the connection's health."""

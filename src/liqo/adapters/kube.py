@@ -226,8 +226,9 @@ def _line_fault(status: Any, kind: Kind) -> Fault:
 
 def _selectors(selection: Selection) -> dict[str, str]:
     found = {}
-    if selection.name:
-        found["fieldSelector"] = f"metadata.name={selection.name}"
+    by_name = f"metadata.name={selection.name}" if selection.name else ""
+    if fields := ",".join(filter(None, (by_name, selection.fields))):
+        found["fieldSelector"] = fields
     if selection.labels:
         found["labelSelector"] = selection.labels
     return found

@@ -41,7 +41,14 @@ from liqo.api.names import (
 
 TENANT_CONTROLLER_ROLE = "liqo-tenant-controller"  # what our controller may in a tenant namespace
 WORKLOAD_CONTROLLER_ROLE = "liqo-workload-controller"  # what it may where a tenant's pods run
-FIXED_ROLES = (TENANT_CLUSTER_ROLE, TENANT_CONTROLLER_ROLE, WORKLOAD_CLUSTER_ROLE, WORKLOAD_CONTROLLER_ROLE)
+OFFLOAD_ROLE = "liqo-offload"  # what it may at home where pods may run abroad
+FIXED_ROLES = (
+    OFFLOAD_ROLE,
+    TENANT_CLUSTER_ROLE,
+    TENANT_CONTROLLER_ROLE,
+    WORKLOAD_CLUSTER_ROLE,
+    WORKLOAD_CONTROLLER_ROLE,
+)
 TENANT_PREFIX = tenant_namespace("")
 PEER_PREFIX = peer_account("")
 HOME_PREFIX = tenant_role("")
@@ -197,6 +204,26 @@ def forge_workload_rights(ns: str, remote: str, home_id: str) -> Objects:
         )
         for role, subject in pairs
     ]
+
+
+def forge_offload_rights(ns: str, namespace: str) -> Wire:
+    """Return the binding of our controller's own role in a namespace at home whose pods may run abroad."""
+    return forge_object(
+        ROLE_BINDING,
+        OFFLOAD_ROLE,
+        namespace,
+        roleRef=forge_role_ref(CLUSTER_ROLE, OFFLOAD_ROLE),
+        subjects=[forge_account_subject(ns, CONTROLLER)],
+    )
+
+
+def forge_offload_role() -> Wire:
+    """Return the fixed ClusterRole that our controller binds to itself where pods may run abroad."""
+    return forge_object(
+        CLUSTER_ROLE,
+        OFFLOAD_ROLE,
+        rules=[forge_rule(kind, ["get", "list", "watch"]) for kind in (CONFIG_MAP, SECRET)],
+    )
 
 
 def forge_workload_role() -> Wire:

@@ -19,6 +19,7 @@ from liqo.adapters.contact import HttpContact
 from liqo.adapters.kube import HttpCluster
 from liqo.adapters.kubeconfig import load_access
 from liqo.adapters.own import open_cluster
+from liqo.adapters.watches import Watches
 from liqo.api.cluster_config import ClusterConfigSpec, effective
 from liqo.api.kinds import FEDERATION_REQUEST
 from liqo.api.meta import Key
@@ -27,15 +28,17 @@ from liqo.app.door import Door, lets_strangers_in
 from liqo.app.gate import Gate
 from liqo.app.home import Home, read_cluster_info
 from liqo.app.identity import ensure_identity
+from liqo.app.loops import Reconciles, make_loops, make_queues
 from liqo.app.magnet import Magnet
 from liqo.app.resolvers import Resolvers
 from liqo.app.rooms import build_rooms
 from liqo.app.serving import start_servers
 from liqo.app.stores import Stores, count_peers, make_stores, selections
 from liqo.app.trust import Trust
-from liqo.app.wiring import Reconciles, Triggers, make_loops, make_queues
+from liqo.app.wiring import Triggers
 from liqo.discovery.sightings import Sightings
 from liqo.errors import Malformed
+from liqo.node.abroad import Abroad
 from liqo.runtime.events import EventWriter
 from liqo.runtime.lease import Election
 from liqo.runtime.log import choose_level, setup_logging
@@ -150,7 +153,9 @@ class _Parts:
         )
         self._trust = Trust(stores, home, allow_loopback=options.allow_loopback)
         self._queues = make_queues(clock, random)
-        self._triggers = Triggers(self._queues, stores, options.namespace)
+        self._abroad = Abroad(stores.nodes)
+        self._triggers = Triggers(self._queues, stores, self._abroad, options.namespace)
+        self._views = Watches(cluster, self._triggers.offloading.viewed, clock=clock, random=random)
         self._clusters = PeerClusters(
             us=home.us,
             check=self._trust.check,
@@ -194,6 +199,7 @@ class _Parts:
                 for task in tasks:
                     task.cancel()
         finally:
+            await self._views.close()
             await self._clusters.close()
             await self._resolvers.close()
             for server in servers:
@@ -266,7 +272,9 @@ class _Parts:
             encode=self._resolvers.encode,
             took=self._metrics.observe_search,
             changed=self._triggers.found,
-            moved=self._triggers.moved,
+            moved=self._triggers.offloading.moved,
+            views=self._views,
+            abroad=self._abroad,
         )
 
 

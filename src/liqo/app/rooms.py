@@ -5,22 +5,26 @@ from datetime import timedelta
 from urllib.parse import urlsplit
 
 from liqo.api.cluster_config import ClusterConfigSpec
+from liqo.api.kinds import CONFIG_MAP, SECRET
+from liqo.app.loops import Reconciles
 from liqo.app.stores import Stores
-from liqo.app.wiring import Reconciles
 from liqo.discovery.dns import Resolver
 from liqo.discovery.loop_dns import SearchDomains
 from liqo.discovery.loop_found import FoundClusters
 from liqo.discovery.sightings import Sightings
 from liqo.node.abroad import Abroad
 from liqo.node.loop import VirtualNodes
+from liqo.node.loop_content import Contents
+from liqo.node.loop_events import ForeignEvents
 from liqo.node.loop_map import NamespaceMaps
+from liqo.node.loop_optin import EnabledNamespaces
 from liqo.node.loop_pods import OffloadedPods
 from liqo.peering.loop_document import WellKnown
 from liqo.peering.loop_incoming import IncomingPeerings
 from liqo.peering.loop_outgoing import OutgoingPeerings
 from liqo.peering.loop_trusted import TrustedCertificates
 from liqo.peering.ports import Contact, Ourselves
-from liqo.runtime.ports import Clock, Cluster, Clusters, Events
+from liqo.runtime.ports import Clock, Cluster, Clusters, Events, Views
 from liqo.sharing.loop_accept import Acceptance
 from liqo.sharing.loop_offer import Offers
 from liqo.sharing.loop_places import Places
@@ -42,6 +46,8 @@ def build_rooms(
     took: Callable[[str, timedelta], None],
     changed: Callable[[Iterable[str]], None],
     moved: Callable[[Iterable[str]], None],
+    views: Views,
+    abroad: Abroad,
 ) -> Reconciles:
     """Return the reconciles of all loops.
 
@@ -60,8 +66,15 @@ def build_rooms(
         took: told how each search of a domain ended, and how long that took.
         changed: looks at found clusters again.
         moved: looks at the pods of namespaces again.
+        views: of our own cluster, where pods may run abroad.
+        abroad: where namespaces have a place.
     """
-    abroad = Abroad(stores.nodes)
+    contents = {
+        kind: Contents(
+            kind=kind, home=cluster, views=views, clusters=clusters, pods=stores.pods, abroad=abroad
+        )
+        for kind in (CONFIG_MAP, SECRET)
+    }
     return Reconciles(
         document=WellKnown(
             home=cluster, config_maps=stores.config_maps, us=us, events=events, clock=clock
@@ -146,10 +159,25 @@ def build_rooms(
             clusters=clusters,
             pods=stores.pods,
             abroad=abroad,
+            contents=contents,
             address="",
             known_ip=lambda _cluster_id, _ip: True,
             events=events,
             clock=clock,
+        ).reconcile,
+        optin=EnabledNamespaces(
+            home=cluster,
+            namespaces=stores.enabled,
+            bindings=stores.bindings,
+            pods=stores.pods,
+            views=views,
+            abroad=abroad,
+            namespace=us().namespace,
+        ).reconcile,
+        configmap=contents[CONFIG_MAP].reconcile,
+        secret=contents[SECRET].reconcile,
+        event=ForeignEvents(
+            clusters=clusters, pods=stores.pods, abroad=abroad, events=events, clock=clock
         ).reconcile,
         domain=SearchDomains(
             home=cluster,

@@ -16,6 +16,7 @@ from liqo.api.kinds import (
     NODE,
     POD,
     RESOURCE_QUOTA,
+    ROLE_BINDING,
     SEARCH_DOMAIN,
 )
 from liqo.api.meta import Key, Kind, Wire, labels_of
@@ -28,6 +29,8 @@ from liqo.api.names import (
     NODE_PREFIX,
     TENANT_LABEL,
 )
+from liqo.node.loop_content import reference
+from liqo.node.references import references
 from liqo.runtime.metrics import Metrics
 from liqo.runtime.ports import Selection
 from liqo.runtime.store import Store, prune_managed_fields
@@ -49,6 +52,7 @@ class Stores:
     maps: Store
     quotas: Store
     enabled: Store
+    bindings: Store
 
     def config(self) -> Wire | None:
         """Return the ClusterConfig that counts."""
@@ -76,11 +80,14 @@ def make_stores() -> Stores:
         configs=Store(),
         config_maps=Store(),
         nodes=Store(indexes=by_label, prune=_prune_node),
-        pods=Store(indexes={"namespace": _namespace, "node": _node_name}, prune=_prune_pod),
+        pods=Store(
+            indexes={"namespace": _namespace, "node": _node_name, "refers": _refers}, prune=_prune_pod
+        ),
         tenants=Store(indexes=by_label),
         maps=Store(),
         quotas=Store(indexes=by_label),
         enabled=Store(prune=prune_managed_fields),
+        bindings=Store(prune=lambda obj: {"metadata": _metadata(obj, labels=True)}),
     )
 
 
@@ -102,6 +109,7 @@ def selections(namespace: str, stores: Stores) -> list[tuple[Selection, Store]]:
         (select(NAMESPACE, labels=TENANT_LABEL), stores.tenants),
         (select(NAMESPACE, labels=f"{ENABLED_LABEL}=true"), stores.enabled),
         (select(NAMESPACE_MAP), stores.maps),
+        (select(ROLE_BINDING, labels=f"{MANAGED_LABEL}=liqo"), stores.bindings),
         (select(RESOURCE_QUOTA, labels=f"{MANAGED_LABEL}=liqo"), stores.quotas),
     ]
 
@@ -136,6 +144,14 @@ def _namespace(obj: Wire) -> Iterable[str]:
 def _node_name(obj: Wire) -> Iterable[str]:
     found = obj.get("spec", {}).get("nodeName")
     return (found,) if found else ()
+
+
+def _refers(obj: Wire) -> Iterable[str]:
+    """Return what a pod on a virtual node refers to."""
+    if not obj["spec"].get("nodeName", "").startswith(NODE_PREFIX):
+        return ()
+    namespace = obj["metadata"]["namespace"]
+    return [reference(kind, Key(namespace, name)) for kind, name in references(obj)]
 
 
 def _metadata(obj: Wire, *, labels: bool) -> Wire:

@@ -1,99 +1,34 @@
 """Which loop runs for which key when what changes."""
 
-from collections.abc import Awaitable, Callable, Iterable
-from dataclasses import dataclass
-from datetime import timedelta
+from collections.abc import Iterable
 
-from liqo.api.kinds import ADVERTISEMENT, NAMESPACE_MAP, POD
 from liqo.api.meta import Key, Kind, Wire, labels_of
 from liqo.api.names import (
     CLUSTER_ID_LABEL,
-    HOME_NAMESPACE_ANNOTATION,
-    NODE_PREFIX,
     NODE_TYPE_LABEL,
     TRUSTED_CA_CONFIG_MAP,
     VIRTUAL_NODE,
     WELL_KNOWN_CONFIG_MAP,
 )
 from liqo.api.reasons import ConditionType
+from liqo.app.loops import Queues
+from liqo.app.offloading import COALESCE, Offloading
 from liqo.app.stores import Stores
 from liqo.discovery.sighting import LAN
-from liqo.node.abroad import ending_since
-from liqo.runtime.loop import Loop, Outcome
-from liqo.runtime.metrics import Metrics
-from liqo.runtime.ports import Clock, Random, Way
-from liqo.runtime.queue import NOW, Queue
+from liqo.node.abroad import Abroad, ending_since
+from liqo.runtime.ports import Way
+from liqo.runtime.queue import NOW
 from liqo.sharing.loop_offer import ALL
-
-COALESCE = timedelta(seconds=1)  # pods and nodes change in crowds; an offer follows once
-CONCURRENCY = 64  # keys at once; as many clusters may be slow to answer before one more has to wait
-
-Reconcile = Callable[[Key], Awaitable[Outcome]]
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Reconciles:
-    """One function a loop."""
-
-    document: Reconcile
-    trusted: Reconcile
-    outgoing: Reconcile
-    incoming: Reconcile
-    accept: Reconcile
-    offer: Reconcile
-    place: Reconcile
-    node: Reconcile
-    map: Reconcile
-    pod: Reconcile
-    found: Reconcile
-    domain: Reconcile
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Queues:
-    """One queue a loop."""
-
-    document: Queue
-    trusted: Queue
-    outgoing: Queue
-    incoming: Queue
-    accept: Queue
-    offer: Queue
-    place: Queue
-    node: Queue
-    map: Queue
-    pod: Queue
-    found: Queue
-    domain: Queue
-
-
-def make_queues(clock: Clock, random: Random) -> Queues:
-    """Return empty queues."""
-    return Queues(**{name: Queue(clock, random) for name in Queues.__dataclass_fields__})
-
-
-def make_loops(reconciles: Reconciles, queues: Queues, clock: Clock, metrics: Metrics) -> list[Loop]:
-    """Return the loops, not running yet."""
-    return [
-        Loop(
-            name,
-            getattr(reconciles, name),
-            getattr(queues, name),
-            clock=clock,
-            metrics=metrics,
-            concurrency=1 if name in {"document", "offer", "trusted"} else CONCURRENCY,
-        )
-        for name in Reconciles.__dataclass_fields__
-    ]
 
 
 class Triggers:
     """Maps every change that is seen to the keys that have to look at it."""
 
-    def __init__(self, queues: Queues, stores: Stores, namespace: str) -> None:
+    def __init__(self, queues: Queues, stores: Stores, abroad: Abroad, namespace: str) -> None:
         self._queues = queues
         self._stores = stores
         self._namespace = namespace
+        self.offloading = Offloading(queues, stores, abroad)
 
     def subscribe(self) -> None:
         """Listen to all stores."""
@@ -108,7 +43,8 @@ class Triggers:
         stores.pods.subscribe(self._pod)
         stores.tenants.subscribe(self._tenant)
         stores.maps.subscribe(self._map)
-        stores.enabled.subscribe(self._enabled)
+        stores.enabled.subscribe(self.offloading.enabled)
+        stores.bindings.subscribe(self.offloading.binding)
         stores.quotas.subscribe(self._quota)
 
     def peer(self, cluster_id: str, way: Way) -> None:
@@ -117,31 +53,17 @@ class Triggers:
             self._queues.incoming.add(Key("", cluster_id))
             return
         self._joins(cluster_id)
-        self._queues.map.add(Key("", cluster_id))
+        self.offloading.map(cluster_id)
         for node in self._stores.nodes.by("cluster-id", cluster_id):
-            self._on_node(node["metadata"]["name"])
-
-    def _on_node(self, name: str) -> None:
-        for pod in self._stores.pods.by("node", name):
-            self._queues.pod.add(Key.of(pod))
+            self.offloading.on_node(node["metadata"]["name"])
 
     def seen(self, cluster_id: str, way: Way, kind: Kind, old: Wire | None, new: Wire | None) -> None:
         """Look at what another cluster has changed; at all of a peering when a first list is complete."""
         told = new if new is not None else old
-        if told is None or kind is ADVERTISEMENT:
+        if told is None or way is Way.INCOMING:
             self.peer(cluster_id, way)
-        elif kind is NAMESPACE_MAP:
-            self._queues.map.add(Key("", cluster_id))
-        elif kind is POD:
-            home = (told["metadata"].get("annotations") or {}).get(HOME_NAMESPACE_ANNOTATION)
-            if isinstance(home, str) and home:
-                self._queues.pod.add(Key(home, told["metadata"]["name"]))
-
-    def moved(self, namespaces: Iterable[str]) -> None:
-        """Look at the pods of namespaces whose place on another cluster has changed."""
-        for namespace in namespaces:
-            for pod in self._stores.pods.by("namespace", namespace):
-                self._queues.pod.add(Key.of(pod))
+        else:
+            self.offloading.seen(cluster_id, kind, told)
 
     def found(self, cluster_ids: Iterable[str]) -> None:
         """Look at clusters that a search sees, or no longer; "" is every one that one has ever seen."""
@@ -165,10 +87,7 @@ class Triggers:
         self.found([""])
         for key in map(Key.of, stores.domains.values()):
             queues.domain.add(key)
-        self._maps()
-        for key, pod in stores.pods.mapping.items():
-            if _is_abroad(pod):
-                queues.pod.add(key)
+        self.offloading.everything()
         queues.offer.add(ALL)
         queues.document.add(Key(self._namespace, WELL_KNOWN_CONFIG_MAP))
         queues.trusted.add(Key(self._namespace, TRUSTED_CA_CONFIG_MAP))
@@ -247,26 +166,14 @@ class Triggers:
             if old is None or new is None:
                 self._queues.map.add(Key("", cluster_id))
             elif ending_since(new) and not ending_since(old):
-                self._on_node(seen["metadata"]["name"])
+                self.offloading.on_node(seen["metadata"]["name"])
         elif _offerable(old) != _offerable(new):
             self._queues.offer.add(ALL, COALESCE)
 
     def _pod(self, key: Key, old: Wire | None, new: Wire | None) -> None:
-        if any(_is_abroad(pod) for pod in (old, new)):
-            self._queues.pod.add(key)
-            if new is None and Key("", key.namespace) not in self._stores.enabled:
-                self._maps()  # the last one of a namespace that may no longer takes its place with it
+        self.offloading.pod(key, old, new)
         if _placed(old) != _placed(new):
             self._queues.offer.add(ALL, COALESCE)
-
-    def _enabled(self, _key: Key, _old: Wire | None, _new: Wire | None) -> None:
-        self._maps()
-
-    def _maps(self) -> None:
-        """Look at what is asked of every foreign cluster."""
-        for node in self._stores.nodes.values():
-            if labels_of(node).get(NODE_TYPE_LABEL) == VIRTUAL_NODE:
-                self._queues.map.add(Key("", labels_of(node).get(CLUSTER_ID_LABEL, "")))
 
     def _map(self, key: Key, _old: Wire | None, _new: Wire | None) -> None:
         self._places([key.name])
@@ -354,11 +261,6 @@ def _offerable(node: Wire | None) -> object:
     status = node.get("status", {})
     ready = [c["status"] for c in status.get("conditions") or () if c["type"] == "Ready"]
     return node.get("spec", {}).get("unschedulable"), status.get("allocatable"), ready
-
-
-def _is_abroad(pod: Wire | None) -> bool:
-    """Return whether a pod may be on a virtual node; the loop looks closer."""
-    return pod is not None and pod["spec"].get("nodeName", "").startswith(NODE_PREFIX)
 
 
 def _placed(pod: Wire | None) -> object:

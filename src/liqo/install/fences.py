@@ -23,6 +23,7 @@ from liqo.api.names import (
     CLUSTER_ID_LABEL,
     CONTROLLER,
     DOOR,
+    ENABLED_LABEL,
     HOME_NAMESPACE_LABEL,
     IDENTITY_SECRET,
     NODE_PREFIX,
@@ -34,6 +35,7 @@ from liqo.api.names import (
 )
 from liqo.api.rights import (
     HOME_PREFIX,
+    OFFLOAD_ROLE,
     PEER_PREFIX,
     TENANT_CONTROLLER_ROLE,
     TENANT_PREFIX,
@@ -77,6 +79,12 @@ def _rights(ns: str) -> list[Policy]:
         "(object.roleRef.kind == 'ClusterRole' && "
         f"object.roleRef.name in ({IN_TENANT} ? {tenant} : {workload}))"
     )
+    enabled = (
+        f"(request.name == '{OFFLOAD_ROLE}' && (object == null || "
+        f"(namespaceObject.metadata.?labels['{ENABLED_LABEL}'].orValue('') == 'true' && "
+        f"object.roleRef.kind == 'ClusterRole' && object.roleRef.name == '{OFFLOAD_ROLE}' && "
+        f"object.subjects.all(s, s.namespace == '{ns}' && s.name == '{CONTROLLER}'))))"
+    )
     owner = f"'{TENANT_PREFIX}' + namespaceObject.{CLUSTER_ID}"
     groups = f"['{ADVERTISEMENT.group}', '{FEDERATION_REQUEST.group}']"
     return [
@@ -86,11 +94,11 @@ def _rights(ns: str) -> list[Policy]:
             [(ROLE_BINDING, [""])],
             WRITES,
             Check(
-                f"(request.namespace == '{ns}' && {GIVEN}) || {IN_TENANT} || {IN_WORKLOAD}",
+                f"(request.namespace == '{ns}' && {GIVEN}) || {IN_TENANT} || {IN_WORKLOAD} || {enabled}",
                 "the controller binds roles of peers and tenants only",
             ),
             Check(
-                f"object == null || (request.namespace == '{ns}' ? {own} : {fixed})",
+                f"object == null || {enabled} || (request.namespace == '{ns}' ? {own} : {fixed})",
                 "the controller binds a peer's own role, or Liqo's fixed roles in a tenant's namespaces",
             ),
             Check(

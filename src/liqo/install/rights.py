@@ -46,6 +46,7 @@ from liqo.api.rights import (
     forge_account_subject,
     forge_group_subject,
     forge_object,
+    forge_offload_role,
     forge_role_ref,
     forge_rule,
     forge_tenant_controller_role,
@@ -73,6 +74,7 @@ def forge_rights(ns: str) -> Objects:
         (SERVICE_ACCOUNT, forge_object(SERVICE_ACCOUNT, CONTROLLER, ns)),
         (CLUSTER_ROLE, forge_tenant_role()),
         (CLUSTER_ROLE, forge_tenant_controller_role()),
+        (CLUSTER_ROLE, forge_offload_role()),
         (CLUSTER_ROLE, forge_workload_role()),
         (CLUSTER_ROLE, forge_workload_controller_role()),
         *_cluster_wide(ns),
@@ -130,7 +132,9 @@ def cluster_rules() -> list[Wire]:
         forge_rule(NAMESPACE, EDIT),  # writes: those of tenants only (policy)
         forge_rule(NAMESPACE_MAP, _READ),
         forge_rule(RESOURCE_QUOTA, _READ),
-        forge_rule(ROLE_BINDING, ["create", "delete", "patch"]),  # in namespaces of tenants only (policy)
+        forge_rule(
+            ROLE_BINDING, [*_READ, "create", "delete", "patch"]
+        ),  # writes: of fixed roles only (policy)
         forge_rule(CLUSTER_ROLE, ["bind"], names=FIXED_ROLES),
         forge_rule(VALIDATING_WEBHOOK, ["get", "patch"], names=[WEBHOOK_CONFIGURATION]),
         forge_rule(MUTATING_WEBHOOK, ["get", "patch"], names=[WEBHOOK_CONFIGURATION]),

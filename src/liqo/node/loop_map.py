@@ -4,11 +4,13 @@ from collections.abc import Callable, Collection, Mapping
 from dataclasses import dataclass
 
 from liqo.api.foreign_cluster import ForeignCluster, counting
-from liqo.api.kinds import NAMESPACE_MAP, POD
+from liqo.api.kinds import CONFIG_MAP, NAMESPACE_MAP, POD, SECRET
 from liqo.api.meta import Key, Wire
 from liqo.api.names import AUTOJOINED_LABEL
 from liqo.api.namespace_map import NAMESPACES_MAX, NamespaceMap
 from liqo.node.abroad import Abroad, Place
+from liqo.node.loop_content import contents_in
+from liqo.node.loop_events import warnings_in
 from liqo.node.optin import counts
 from liqo.runtime.loop import Outcome
 from liqo.runtime.plan import is_applied
@@ -86,12 +88,20 @@ class NamespaceMaps:
         return 1
 
     def _watch(self, cluster_id: str, places: Mapping[str, Place]) -> None:
-        """Watch the pods of all places, and no others."""
+        """Watch what is in all places, and in no others."""
         now = {place.remote for place in places.values()} - {""}
         for remote in self.abroad.remotes_of(cluster_id) - now:
-            self.clusters.unwatch(cluster_id, Way.OUTGOING, pods_in(remote))
+            for selection in watched_in(remote):
+                self.clusters.unwatch(cluster_id, Way.OUTGOING, selection)
         for remote in now:
-            self.clusters.watched(cluster_id, Way.OUTGOING, pods_in(remote))
+            for selection in watched_in(remote):
+                self.clusters.watched(cluster_id, Way.OUTGOING, selection)
+
+
+def watched_in(remote: str) -> tuple[Selection, ...]:
+    """Return all watches in a namespace on foreign."""
+    contents = (contents_in(kind, remote) for kind in (CONFIG_MAP, SECRET))
+    return (pods_in(remote), *contents, warnings_in(remote))
 
 
 def pods_in(remote: str) -> Selection:

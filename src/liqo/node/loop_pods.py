@@ -4,20 +4,22 @@ Both sides are watched, and what is there is compared with what should be; nothi
 While a foreign cluster does not answer, nothing is concluded from what it does not say.
 """
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from datetime import datetime
 
 from liqo.api.kinds import POD
-from liqo.api.meta import Key, Wire
+from liqo.api.meta import Key, Kind, Wire
 from liqo.api.reasons import Reason
-from liqo.errors import Conflict, Forbidden, Invalid, Refused, Unavailable
+from liqo.errors import Conflict, Fault, Forbidden, Invalid, Refused, Unavailable
 from liqo.node.abroad import Abroad, Place
 from liqo.node.forge_pod import forge_pod
 from liqo.node.loop import PODS_GO_WITHIN
+from liqo.node.loop_content import Contents, contents_in
 from liqo.node.loop_map import pods_in
 from liqo.node.pod_decide import Decision, Move, decide, home_uid
 from liqo.node.pod_status import forge_body, forge_lost, forge_refused, forge_status, is_told
+from liqo.node.references import references
 from liqo.runtime.loop import Outcome
 from liqo.runtime.ports import Clock, Cluster, Clusters, Events, Health, Session, Way
 from liqo.runtime.store import Store
@@ -35,6 +37,7 @@ class OffloadedPods:
     pods: Store  # all of home's, whole where they are bound to a virtual node
     abroad: Abroad
     address: str  # of the virtual nodes
+    contents: Mapping[Kind, Contents]
     known_ip: Callable[[str, str], bool]  # whether an address may be a pod's on that cluster
     events: Events
     clock: Clock
@@ -106,7 +109,7 @@ class OffloadedPods:
     ) -> int:
         match decision.move:
             case Move.CREATE if home is not None:
-                return await self._create(session.cluster, home, namespace)
+                return await self._create(session, cluster_id, home, namespace)
             case Move.TAKE_DOWN if remote is not None:
                 uid = remote["metadata"]["uid"]
                 await session.cluster.delete(POD, Key.of(remote), uid=uid, grace=decision.grace)
@@ -122,24 +125,48 @@ class OffloadedPods:
                 return 1
         return 0
 
-    async def _create(self, cluster: Cluster, home: Wire, namespace: str) -> int:
-        """Create a pod on foreign; what refuses it is told at home.
+    async def _create(self, session: Session, cluster_id: str, home: Wire, namespace: str) -> int:
+        """Create a pod on foreign, after what it refers to; what refuses it is told at home.
 
         Raises:
             Unavailable: foreign does not take it now; it is tried again, ever more slowly.
         """
         try:
             forged = forge_pod(home, namespace)
+            writes = await self._take_along(session, cluster_id, home, namespace)
         except Refused as fault:
+            if isinstance(fault, Forbidden | Invalid):
+                return await self._refused_there(home, fault)
             return await self._refuse(home, fault.reason, fault.message)
         try:
-            await cluster.create(POD, forged)
+            await session.cluster.create(POD, forged)
         except Conflict:
-            return 1  # the watch tells of it in a moment
+            pass  # the watch tells of it in a moment
         except (Forbidden, Invalid) as fault:
-            await self._refuse(home, Reason.REFUSED_THERE, fault.message)
-            raise Unavailable(fault.message, reason=Reason.REFUSED_THERE) from fault
-        return 1
+            return await self._refused_there(home, fault)
+        return writes + 1
+
+    async def _take_along(self, session: Session, cluster_id: str, home: Wire, namespace: str) -> int:
+        """Send the ConfigMaps and Secrets that a pod refers to and that are not there yet."""
+        writes = 0
+        for kind, name in sorted(references(home), key=lambda r: (r[0].plural, r[1])):
+            contents = self.contents[kind]
+            key = Key(home["metadata"]["namespace"], name)
+            originals = contents.views.view(contents_in(kind, key.namespace))
+            copies = self.clusters.watched(cluster_id, Way.OUTGOING, contents_in(kind, namespace))
+            if originals is None or copies is None:
+                raise Unavailable(
+                    f"what {home['metadata']['name']} refers to is not known yet", reason="Computing"
+                )
+            if (original := originals.get(key)) is not None:
+                writes += await contents.send(
+                    session, key, namespace, original, copies.get(Key(namespace, name))
+                )
+        return writes
+
+    async def _refused_there(self, home: Wire, fault: Fault) -> int:
+        await self._refuse(home, Reason.REFUSED_THERE, fault.message)
+        raise Unavailable(fault.message, reason=Reason.REFUSED_THERE) from fault
 
     async def _nowhere(self, cluster_id: str, home: Wire) -> int:
         """Say why a pod on a virtual node has no place there; one that is being deleted may go."""

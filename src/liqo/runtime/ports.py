@@ -37,6 +37,7 @@ class Selection:
     namespace: str = ""  # "": all
     name: str = ""  # by fieldSelector: all that a right with resourceNames allows
     labels: str = ""  # a label selector as kubectl takes it
+    fields: str = ""  # a field selector, beside that by name
 
 
 @dataclass(frozen=True, slots=True)
@@ -162,6 +163,18 @@ class Clusters(Protocol):
 
     async def probe(self, cluster_id: str, way: Way, path: str) -> Session | None:
         """Ask for `path` once and return the connection with what the answer means."""
+        ...
+
+
+class Views(Protocol):
+    """Watches of our own cluster that come and go."""
+
+    def view(self, selection: Selection) -> Mapping[Key, Wire] | None:
+        """Return what a watch has seen, begun by the first call; None until its first list is complete."""
+        ...
+
+    def end(self, selection: Selection) -> None:
+        """End a watch; without one nothing happens."""
         ...
 
 

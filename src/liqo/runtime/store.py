@@ -155,14 +155,14 @@ class Store:
             self._heard = number
 
     def _selects(self, obj: Wire) -> bool:
-        """Return whether a noted object is ours to keep; by labels we cannot tell unless it is known."""
+        """Return whether a noted object is ours to keep; by labels and fields we cannot tell unless it is known."""
         chosen, key = self.selection, Key.of(obj)
         if chosen is None:
             return True
         return (
             (not chosen.namespace or chosen.namespace == key.namespace)
             and (not chosen.name or chosen.name == key.name)
-            and (not chosen.labels or key in self._objects)
+            and (not (chosen.labels or chosen.fields) or key in self._objects)
         )
 
     def _is_newer(self, key: Key, version: int | None) -> bool:

@@ -23,12 +23,18 @@ def test_the_controller_has_no_right_on_secrets_or_roles_cluster_wide() -> None:
     assert not resources & {"secrets", "roles", "serviceaccounts", "serviceaccounts/token"}
 
 
-def test_the_controller_may_bind_four_cluster_roles_and_may_not_write_any() -> None:
+def test_the_controller_may_bind_the_fixed_cluster_roles_and_may_not_write_any() -> None:
     rules = [rule for rule in cluster_rules() if rule["resources"] == ["clusterroles"]]
     assert [(rule["verbs"], rule["resourceNames"]) for rule in rules] == [
         (
             ["bind"],
-            ["liqo-tenant", "liqo-tenant-controller", "liqo-tenant-workload", "liqo-workload-controller"],
+            [
+                "liqo-offload",
+                "liqo-tenant",
+                "liqo-tenant-controller",
+                "liqo-tenant-workload",
+                "liqo-workload-controller",
+            ],
         )
     ]
 
