@@ -8,6 +8,7 @@ from liqo.api.kinds import ADVERTISEMENT, FEDERATION_REQUEST, NAMESPACE_MAP
 from liqo.api.rights import PEER_PREFIX, TENANT_PREFIX, Objects
 from liqo.install.fences import forge_fences
 from liqo.install.lan import forge_lan_fences
+from liqo.install.placement import forge_placement
 from liqo.install.policy import Check, Policy, account_user, forge_policy
 
 _METADATA = ("labels", "annotations", "finalizers", "ownerReferences")
@@ -20,7 +21,7 @@ def forge_policies(ns: str) -> Objects:
 
 def policies(ns: str) -> list[Policy]:
     """Return what is refused, and to whom."""
-    return [_requests(), _peers(ns), _tenants(), *forge_fences(ns), *forge_lan_fences(ns)]
+    return [_requests(), _peers(ns), _tenants(), *forge_placement(), *forge_fences(ns), *forge_lan_fences(ns)]
 
 
 def _requests() -> Policy:
