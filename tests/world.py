@@ -51,6 +51,7 @@ from liqo.identity.document import parse_document
 from liqo.identity.kubeconfig import Credentials
 from liqo.identity.trust import TRUSTED
 from liqo.node.abroad import Abroad
+from liqo.node.decide import Address
 from liqo.peering.ports import Met
 from liqo.runtime.metrics import Metrics
 from liqo.runtime.ports import Page, Selection, Way
@@ -339,6 +340,7 @@ class Side:
             moved=triggers.offloading.moved,
             views=self._views,
             abroad=abroad,
+            address=Address(),
         )
         self.gate = Gate(stores, home, settings, clock, metrics)
         self._tasks = [

@@ -11,6 +11,7 @@ from urllib.parse import urlsplit
 from liqo.adapters.failover import FailoverCluster
 from liqo.adapters.health import Tally
 from liqo.adapters.kube import HttpCluster
+from liqo.adapters.streams import open_stream
 from liqo.adapters.tls import (
     AddressCheck,
     CheckedResolver,
@@ -20,11 +21,11 @@ from liqo.adapters.tls import (
 from liqo.adapters.tracked import Peer, TrackedCluster
 from liqo.adapters.watches import Watches
 from liqo.api.meta import Key, Kind, Wire
-from liqo.errors import Fault
+from liqo.errors import Fault, Unreachable
 from liqo.identity.kubeconfig import Credentials, digest, token_expiry, unseal
 from liqo.peering.ports import Ourselves
 from liqo.runtime.metrics import Metrics
-from liqo.runtime.ports import Clock, Health, Random, Selection, Session, Way
+from liqo.runtime.ports import Clock, Health, Random, Selection, Session, Stream, Way
 
 ANSWER_MAX = 4 * 2**20  # bytes of one answer of another cluster
 CLOSE_WITHIN = timedelta(seconds=2)
@@ -225,6 +226,22 @@ class PeerClusters:
             with suppress(Fault):
                 await found.tracked.fetch(path)
         return self.get(cluster_id, way)
+
+    async def stream(self, cluster_id: str, way: Way) -> Stream:
+        """Return a connection of its own to that cluster, at the address in use before any other.
+
+        Raises:
+            NotTrusted: it does not prove what it should.
+            Unreachable: it does not answer, or there is no way to it.
+        """
+        found = self._connections.get((cluster_id, way))
+        if found is None:
+            raise Unreachable("there is no connection to that cluster")
+        credentials = found.credentials
+        trust = self._trust(cluster_id, credentials.ca_pem)
+        servers = dict.fromkeys([found.http.server, credentials.server, *self._endpoints(cluster_id)])
+        name = trust.name or urlsplit(credentials.server).hostname
+        return await open_stream(list(servers), name, trust, credentials.token, self._check)
 
     async def close(self) -> None:
         """Close all connections."""

@@ -11,11 +11,16 @@ TRUSTED_CA_CONFIG_MAP = "trusted-ca-certificates"  # seed, "Trust Remote Cluster
 IDENTITY_SECRET = "cluster-identity"  # noqa: S105  a name
 SERVING_SECRET = "liqo-serving"  # noqa: S105  a name
 CONFIG_NAME = "clusterconfig"
+SYSTEM_NAMESPACE = "kube-system"
+CLIENT_CA_CONFIG_MAP = "extension-apiserver-authentication"  # in there: whom the API server believes
 
 CONTROLLER = "liqo-controller"  # its ServiceAccount, Deployment, Lease
 LAN_AGENT = "liqo-lan"  # its ServiceAccount, Deployment, field manager
 DOOR = "liqo-door"  # the ServiceAccount as which strangers come in where anonymous access is off
 DOOR_PORT = 16_443
+KUBELET_APPROVER = "liqo-kubelet-approver"  # the ServiceAccount that approves our kubelet certificate
+KUBELET_SERVICE = "liqo-kubelet"
+KUBELET_PORT = 10_250  # where an API server expects one
 WEBHOOK_CONFIGURATION = "liqo"
 STRANGERS = "liqo-strangers"  # the rights, limits and priority of whoever has not proved himself
 

@@ -23,11 +23,12 @@ from liqo.adapters.watches import Watches
 from liqo.api.cluster_config import ClusterConfigSpec, effective
 from liqo.api.kinds import FEDERATION_REQUEST
 from liqo.api.meta import Key
-from liqo.api.names import CONTROLLER, DOOR_PORT
+from liqo.api.names import CONTROLLER, DOOR_PORT, KUBELET_PORT
 from liqo.app.door import Door, lets_strangers_in
 from liqo.app.gate import Gate
 from liqo.app.home import Home, read_cluster_info
 from liqo.app.identity import ensure_identity
+from liqo.app.kubelet import Endpoint, Ways
 from liqo.app.loops import Reconciles, make_loops, make_queues
 from liqo.app.magnet import Magnet
 from liqo.app.resolvers import Resolvers
@@ -62,6 +63,8 @@ class Options:
     health_port: int = 8080
     door: bool | None = None  # whether strangers have a door; None: if the API server lets none in
     door_port: int = DOOR_PORT
+    kubelet_address: str = ""  # that virtual nodes publish; "": that of `listen`, or else the Service's
+    kubelet_port: int = KUBELET_PORT  # 0: no kubelet endpoint
     allow_loopback: bool = (
         False  # may other clusters have loopback addresses; a lab without namespaces needs it
     )
@@ -173,6 +176,16 @@ class _Parts:
         self._sightings = Sightings()
         self._resolvers = Resolvers(lambda result: metrics.dns_queries.labels(result).inc())
         self._subscribed = False
+        self._leads = False
+        ways = Ways(
+            stores=stores,
+            abroad=self._abroad,
+            clusters=self._clusters,
+            namespace=options.namespace,
+            home_id=home.cluster_id,
+            leads=lambda: self._leads,
+        )
+        self._kubelet = Endpoint(options, ways, cluster, clock, metrics)
 
     async def run(self, stop: asyncio.Event) -> None:
         """Run everything until told to stop, or until a part dies."""
@@ -188,10 +201,12 @@ class _Parts:
             clock=self._clock,
             door=self._door() if self._home.door_port else None,
         )
+        await self._kubelet.start()
         try:
             async with asyncio.TaskGroup() as group:
                 tasks = [
                     group.create_task(self._reflect()),
+                    group.create_task(self._kubelet.run()),
                     group.create_task(self._events.run()),
                     group.create_task(self._lead()),
                 ]
@@ -199,6 +214,7 @@ class _Parts:
                 for task in tasks:
                     task.cancel()
         finally:
+            await self._kubelet.cleanup()
             await self._views.close()
             await self._clusters.close()
             await self._resolvers.close()
@@ -240,9 +256,13 @@ class _Parts:
             _own_name(),
             clock=self._clock,
             random=self._random,
-            on_change=lambda leading: self._metrics.leader.set(int(leading)),
+            on_change=self._take_lead,
         )
         await election.run(self._loops)
+
+    def _take_lead(self, leading: bool) -> None:
+        self._leads = leading
+        self._metrics.leader.set(int(leading))
 
     async def _loops(self) -> None:
         """Run the loops until cancelled."""
@@ -275,6 +295,7 @@ class _Parts:
             moved=self._triggers.offloading.moved,
             views=self._views,
             abroad=self._abroad,
+            address=self._kubelet.address,
         )
 
 

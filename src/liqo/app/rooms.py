@@ -13,6 +13,7 @@ from liqo.discovery.loop_dns import SearchDomains
 from liqo.discovery.loop_found import FoundClusters
 from liqo.discovery.sightings import Sightings
 from liqo.node.abroad import Abroad
+from liqo.node.decide import Address
 from liqo.node.loop import VirtualNodes
 from liqo.node.loop_content import Contents
 from liqo.node.loop_events import ForeignEvents
@@ -48,6 +49,7 @@ def build_rooms(
     moved: Callable[[Iterable[str]], None],
     views: Views,
     abroad: Abroad,
+    address: Address,
 ) -> Reconciles:
     """Return the reconciles of all loops.
 
@@ -68,6 +70,7 @@ def build_rooms(
         moved: looks at the pods of namespaces again.
         views: of our own cluster, where pods may run abroad.
         abroad: where namespaces have a place.
+        address: of the kubelet endpoint of all virtual nodes.
     """
     contents = {
         kind: Contents(
@@ -141,7 +144,7 @@ def build_rooms(
             config=settings,
             home_id=lambda: us().cluster_id,
             namespace=us().namespace,
-            address="",
+            address=address,
             events=events,
             clock=clock,
         ).reconcile,
@@ -160,7 +163,7 @@ def build_rooms(
             pods=stores.pods,
             abroad=abroad,
             contents=contents,
-            address="",
+            address=address.host,
             known_ip=lambda _cluster_id, _ip: True,
             events=events,
             clock=clock,

@@ -21,12 +21,14 @@ from liqo.api.kinds import (
 )
 from liqo.api.meta import Key, Kind, Wire, labels_of
 from liqo.api.names import (
+    CLIENT_CA_CONFIG_MAP,
     CLUSTER_ID_LABEL,
     CONFIG_NAME,
     ENABLED_LABEL,
     ENDING_ANNOTATION,
     MANAGED_LABEL,
     NODE_PREFIX,
+    SYSTEM_NAMESPACE,
     TENANT_LABEL,
 )
 from liqo.node.loop_content import reference
@@ -53,6 +55,7 @@ class Stores:
     quotas: Store
     enabled: Store
     bindings: Store
+    client_ca: Store
 
     def config(self) -> Wire | None:
         """Return the ClusterConfig that counts."""
@@ -88,6 +91,7 @@ def make_stores() -> Stores:
         quotas=Store(indexes=by_label),
         enabled=Store(prune=prune_managed_fields),
         bindings=Store(prune=lambda obj: {"metadata": _metadata(obj, labels=True)}),
+        client_ca=Store(prune=prune_managed_fields),
     )
 
 
@@ -111,6 +115,7 @@ def selections(namespace: str, stores: Stores) -> list[tuple[Selection, Store]]:
         (select(NAMESPACE_MAP), stores.maps),
         (select(ROLE_BINDING, labels=f"{MANAGED_LABEL}=liqo"), stores.bindings),
         (select(RESOURCE_QUOTA, labels=f"{MANAGED_LABEL}=liqo"), stores.quotas),
+        (Selection(CONFIG_MAP, namespace=SYSTEM_NAMESPACE, name=CLIENT_CA_CONFIG_MAP), stores.client_ca),
     ]
 
 
@@ -173,7 +178,9 @@ def _prune_node(obj: Wire) -> Wire:
         "metadata": metadata,
         "spec": {k: v for k, v in obj.get("spec", {}).items() if k in {"unschedulable", "taints"}},
         "status": {
-            k: v for k, v in status.items() if k in {"capacity", "allocatable", "conditions", "addresses"}
+            k: v
+            for k, v in status.items()
+            if k in {"capacity", "allocatable", "conditions", "addresses", "daemonEndpoints"}
         },
     }
 

@@ -7,7 +7,7 @@ from typing import Annotated
 
 import typer
 
-from liqo.api.names import DOOR_PORT
+from liqo.api.names import DOOR_PORT, KUBELET_PORT
 from liqo.cli.options import DEFAULT_NAMESPACE, Context, Kubeconfig, LiqoNamespace
 from liqo.errors import Invalid
 
@@ -41,6 +41,17 @@ def controller(
         ),
     ] = None,
     door_port: Annotated[int, typer.Option(help="HTTPS port of that door.")] = DOOR_PORT,
+    kubelet_address: Annotated[
+        str,
+        typer.Option(
+            help="IP address that virtual nodes publish, for kubectl logs and exec; by default that of --listen, "
+            "or of Service liqo-kubelet.",
+            show_default=False,
+        ),
+    ] = "",
+    kubelet_port: Annotated[
+        int, typer.Option(help="HTTPS port of the virtual nodes' kubelet endpoint; 0 for none.")
+    ] = KUBELET_PORT,
     allow_loopback: Annotated[
         bool, typer.Option(help="Connect to clusters on loopback addresses too; for a lab only.")
     ] = False,
@@ -63,6 +74,8 @@ def controller(
         health_port=health_port,
         door=door,
         door_port=door_port,
+        kubelet_address=kubelet_address,
+        kubelet_port=kubelet_port,
         allow_loopback=allow_loopback,
         skew=_skew(os.environ.get("LIQO_CLOCK_SKEW", "")),
         log_level=log_level,

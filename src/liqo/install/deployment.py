@@ -2,7 +2,7 @@
 
 from liqo.api.kinds import DEPLOYMENT, SERVICE
 from liqo.api.meta import Wire
-from liqo.api.names import CONTROLLER, DOOR_PORT
+from liqo.api.names import CONTROLLER, DOOR_PORT, KUBELET_PORT, KUBELET_SERVICE
 from liqo.api.rights import Objects, forge_object
 from liqo.install.webhook import WEBHOOK_PORT, WEBHOOK_SERVICE
 
@@ -13,7 +13,7 @@ SELECTOR = {"app.kubernetes.io/name": CONTROLLER}
 
 
 def forge_deployment(ns: str, image: str) -> Objects:
-    """Return the Deployment, the Service that the webhook is called through, and that for metrics."""
+    """Return the Deployment, and the Services of its webhook, its metrics and its kubelet endpoint."""
     spec: Wire = {
         "replicas": 1,
         "selector": {"matchLabels": SELECTOR},
@@ -22,6 +22,7 @@ def forge_deployment(ns: str, image: str) -> Objects:
     return [
         (SERVICE, _service(ns, WEBHOOK_SERVICE, "webhook", WEBHOOK_PORT)),
         (SERVICE, _service(ns, METRICS_SERVICE, "health", HEALTH_PORT)),
+        (SERVICE, _service(ns, KUBELET_SERVICE, "kubelet", KUBELET_PORT)),
         (DEPLOYMENT, forge_object(DEPLOYMENT, CONTROLLER, ns, labels=SELECTOR, spec=spec)),
     ]
 
@@ -45,6 +46,7 @@ def _pod(ns: str, image: str) -> Wire:
                 "ports": [
                     {"name": "webhook", "containerPort": WEBHOOK_PORT},
                     {"name": "health", "containerPort": HEALTH_PORT},
+                    {"name": "kubelet", "containerPort": KUBELET_PORT},
                     {"name": "door", "containerPort": DOOR_PORT, "hostPort": DOOR_PORT},
                 ],
                 "livenessProbe": _probe("/healthz", 10),

@@ -25,17 +25,21 @@ from liqo.api.kinds import (
     ROLE_BINDING,
     SEARCH_DOMAIN,
     SECRET,
+    SERVICE,
     SERVICE_ACCOUNT,
     VALIDATING_WEBHOOK,
 )
 from liqo.api.meta import Kind, Wire
 from liqo.api.names import (
+    CLIENT_CA_CONFIG_MAP,
     CLUSTER_ID_CONFIG_MAP,
     CONTROLLER,
     DOOR,
     IDENTITY_SECRET,
+    KUBELET_SERVICE,
     SERVING_SECRET,
     STRANGERS,
+    SYSTEM_NAMESPACE,
     WEBHOOK_CONFIGURATION,
     WELL_KNOWN_CONFIG_MAP,
 )
@@ -81,6 +85,7 @@ def forge_rights(ns: str) -> Objects:
         *_bound(ns, ns, CONTROLLER, controller_rules()),
         *_bound(ns, LEASES_NAMESPACE, f"{CONTROLLER}-leases", lease_rules()),
         *_bound(ns, PUBLIC_NAMESPACE, f"{CONTROLLER}-cluster-info", cluster_info_rules()),
+        *_bound(ns, SYSTEM_NAMESPACE, f"{CONTROLLER}-client-ca", client_ca_rules()),
     ]
 
 
@@ -163,6 +168,7 @@ def controller_rules() -> list[Wire]:
         ),  # of peers and the door only, for a day (policy)
         forge_rule(ROLE, [*EDIT, "bind"]),  # of peers and tenants only (policy); bind: docs/decisions/0004
         forge_rule(ROLE_BINDING, EDIT),  # likewise
+        forge_rule(SERVICE, ["get"], names=[KUBELET_SERVICE]),
         forge_rule(LEASE, ["create"]),
         forge_rule(LEASE, ["get", "patch", "update"], names=[CONTROLLER]),
     ]
@@ -176,6 +182,11 @@ def lease_rules() -> list[Wire]:
 def cluster_info_rules() -> list[Wire]:
     """Return the right to read what kubeadm wrote down: where others reach the API server."""
     return [forge_rule(CONFIG_MAP, ["get"], names=[CLUSTER_INFO])]
+
+
+def client_ca_rules() -> list[Wire]:
+    """Return the right to follow which CA signs client certificates: the API server's among them."""
+    return [forge_rule(CONFIG_MAP, _READ, names=[CLIENT_CA_CONFIG_MAP])]
 
 
 def _cluster_wide(ns: str) -> Objects:

@@ -38,6 +38,23 @@ PRESSURES = ("MemoryPressure", "DiskPressure", "PIDPressure", "NetworkUnavailabl
 
 
 @dataclass(frozen=True, slots=True)
+class Address:
+    """Where the kubelet endpoint of all virtual nodes is."""
+
+    host: str = ""  # an IP address; "" while there is none
+    port: int = 0
+
+    def forge(self) -> Wire:
+        """Return what a node's status says of it; an API server would take a name for its own business first."""
+        if not self.host:
+            return {}
+        return {
+            "addresses": [{"type": "InternalIP", "address": self.host}],
+            "daemonEndpoints": {"kubeletEndpoint": {"Port": self.port}},
+        }
+
+
+@dataclass(frozen=True, slots=True)
 class Readiness:
     """Whether the node takes pods, and why."""
 
@@ -76,7 +93,7 @@ def forge_node(
     foreign: ForeignCluster,
     offer: Advertisement,
     capacity: Mapping[str, str],
-    address: str,
+    address: Address,
     ready: Readiness,
     now: datetime,
 ) -> Wire:
@@ -126,9 +143,9 @@ def forge_labels_patch(node: Wire, wanted: Mapping[str, str]) -> Wire | None:
     return {"metadata": {"labels": patch}} if patch else None
 
 
-def forge_status(capacity: Mapping[str, str], address: str, ready: Readiness, now: datetime) -> Wire:
+def forge_status(capacity: Mapping[str, str], address: Address, ready: Readiness, now: datetime) -> Wire:
     """Return the status of a virtual node."""
-    status: Wire = {
+    return {
         "capacity": dict(capacity),
         "allocatable": dict(capacity),
         "conditions": forge_conditions(ready, now),
@@ -144,10 +161,8 @@ def forge_status(capacity: Mapping[str, str], address: str, ready: Readiness, no
             "osImage": "another cluster",
             "systemUUID": "",
         },
+        **address.forge(),
     }
-    if address:
-        status["addresses"] = [{"type": "InternalIP", "address": address}]
-    return status
 
 
 def forge_conditions(ready: Readiness, now: datetime) -> list[Wire]:
@@ -171,11 +186,11 @@ def forge_conditions(ready: Readiness, now: datetime) -> list[Wire]:
 
 
 def forge_status_patch(
-    node: Wire, capacity: Mapping[str, str], ready: Readiness, now: datetime
+    node: Wire, capacity: Mapping[str, str], address: Address, ready: Readiness, now: datetime
 ) -> Wire | None:
     """Return a merge patch that brings a node's status to what it should be; None if it is so."""
     status = node.get("status", {})
-    patch: Wire = {}
+    patch: Wire = {k: v for k, v in address.forge().items() if status.get(k) != v}
     for field in ("capacity", "allocatable"):
         have = status.get(field) or {}
         if have != dict(capacity):

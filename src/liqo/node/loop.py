@@ -26,6 +26,7 @@ from liqo.node.decide import (
     HEARTBEAT,
     LEASE_NAMESPACE,
     PROBE_AGAIN,
+    Address,
     Readiness,
     forge_labels,
     forge_labels_patch,
@@ -58,7 +59,7 @@ class VirtualNodes:
     config: Callable[[], ClusterConfigSpec]
     home_id: Callable[[], str]
     namespace: str
-    address: str  # of our kubelet endpoint; "" while there is none
+    address: Address  # of our kubelet endpoint
     events: Events
     clock: Clock
     beats: dict[str, datetime] = field(default_factory=dict)  # node name → its Lease's last renewal by us
@@ -136,7 +137,7 @@ class VirtualNodes:
             labels = forge_labels_patch(node, forge_labels(key.name, foreign, offer))
             if labels is not None:
                 node, writes = await self.home.patch(NODE, key, labels, manager=MANAGER), 1
-        patch = forge_status_patch(node, capacity, ready, now)
+        patch = forge_status_patch(node, capacity, self.address, ready, now)
         if patch is None:
             return node, writes
         return await self.home.patch(NODE, key, patch, manager=MANAGER, subresource="status"), writes + 1

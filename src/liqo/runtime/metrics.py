@@ -105,6 +105,19 @@ class Metrics:
             ["reason"],
             registry=registry,
         )
+        self.kubelet_streams = Gauge(
+            "liqo_kubelet_streams",
+            "Streams open through the kubelet endpoint, by what they are: logs, exec, attach or portforward.",
+            ["verb"],
+            registry=registry,
+        )
+        self.kubelet_refused = Counter(
+            "liqo_kubelet_refused",
+            "Requests that the kubelet endpoint did not serve, by why: NoCertificate, Forbidden, NotFound, Malformed, "
+            "TooMany, ForeignAway, Unknown.",
+            ["reason"],
+            registry=registry,
+        )
         self.malformed = Counter(
             "liqo_malformed",
             "Inputs of others that were dropped because their bytes are wrong, by where they came from.",

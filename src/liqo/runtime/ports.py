@@ -1,5 +1,6 @@
 """What the rooms may ask of the world outside; `liqo.adapters` answers it."""
 
+from asyncio import StreamReader, StreamWriter
 from collections.abc import AsyncIterator, Mapping
 from dataclasses import dataclass
 from datetime import datetime, timedelta
@@ -7,6 +8,7 @@ from enum import StrEnum
 from typing import Any, Protocol
 
 from liqo.api.meta import Key, Kind, Wire
+from liqo.runtime.secret import Secret
 
 
 class Clock(Protocol):
@@ -129,6 +131,17 @@ class Session:
     message: str = ""  # what the last failure was
     reason: str = ""  # of that
     expires: datetime | None = None  # our token there; None: it does not say
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Stream:
+    """A connection of its own to the API server of another cluster, on which nothing was said yet."""
+
+    reader: StreamReader
+    writer: StreamWriter
+    host: str  # and port, as a request names it
+    prefix: str  # the path of a proxy in front of it, "" without one
+    token: Secret  # ours, there
 
 
 class Clusters(Protocol):

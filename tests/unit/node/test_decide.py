@@ -11,6 +11,7 @@ from liqo.api.quantity import parse_amounts
 from liqo.api.reasons import Reason
 from liqo.node.capacity import believed, believed_labels, limit_of
 from liqo.node.decide import (
+    Address,
     Readiness,
     forge_conditions,
     forge_labels,
@@ -23,6 +24,7 @@ from liqo.runtime.ports import Cluster, Health, Session
 
 NOW = datetime(2026, 11, 23, 12, tzinfo=UTC)
 READY = Readiness(True, Reason.READY)
+HERE = Address("192.0.2.1", 10250)
 AWAY = Readiness(False, Reason.FOREIGN_AWAY, "no route")
 
 
@@ -137,19 +139,34 @@ def node(capacity: dict[str, str], ready: Readiness, at: datetime) -> dict[str, 
             "capacity": capacity,
             "allocatable": capacity,
             "conditions": forge_conditions(ready, at),
+            **HERE.forge(),
         }
     }
 
 
+def test_a_node_follows_the_kubelet_endpoint_and_keeps_the_last_one_known() -> None:
+    before = node({"cpu": "1"}, READY, NOW)
+    moved = forge_status_patch(before, {"cpu": "1"}, Address("192.0.2.2", 10251), READY, NOW)
+    assert moved == {
+        "status": {
+            "addresses": [{"type": "InternalIP", "address": "192.0.2.2"}],
+            "daemonEndpoints": {"kubeletEndpoint": {"Port": 10251}},
+        }
+    }
+    assert forge_status_patch(before, {"cpu": "1"}, Address(), READY, NOW) is None
+
+
 def test_nothing_is_written_while_nothing_changes() -> None:
     assert (
-        forge_status_patch(node({"cpu": "1"}, READY, NOW), {"cpu": "1"}, READY, NOW + timedelta(hours=1))
+        forge_status_patch(
+            node({"cpu": "1"}, READY, NOW), {"cpu": "1"}, HERE, READY, NOW + timedelta(hours=1)
+        )
         is None
     )
 
 
 def test_a_resource_that_is_offered_no_more_goes() -> None:
-    patch = forge_status_patch(node({"cpu": "1", "pods": "5"}, READY, NOW), {"cpu": "2"}, READY, NOW)
+    patch = forge_status_patch(node({"cpu": "1", "pods": "5"}, READY, NOW), {"cpu": "2"}, HERE, READY, NOW)
     assert patch is not None
     assert patch["status"]["capacity"] == {"cpu": "2", "pods": None}
     assert "conditions" not in patch["status"]
@@ -157,7 +174,7 @@ def test_a_resource_that_is_offered_no_more_goes() -> None:
 
 def test_only_what_changes_gets_a_new_transition_time() -> None:
     later = NOW + timedelta(hours=1)
-    patch = forge_status_patch(node({"cpu": "1"}, READY, NOW), {"cpu": "1"}, AWAY, later)
+    patch = forge_status_patch(node({"cpu": "1"}, READY, NOW), {"cpu": "1"}, HERE, AWAY, later)
     assert patch is not None
     times = {c["type"]: c["lastTransitionTime"] for c in patch["status"]["conditions"]}
     assert times["Ready"] == "2026-11-23T13:00:00Z"

@@ -1,0 +1,222 @@
+"""The kubelet endpoint of a controller: where it listens, whom it believes, and what it shows."""
+
+import asyncio
+import ssl
+from collections.abc import Callable
+from contextlib import suppress
+from dataclasses import dataclass, field
+from datetime import datetime, timedelta
+from typing import Protocol
+
+import structlog
+
+from liqo.adapters.clusters import PeerClusters
+from liqo.adapters.serving import Serving, make_serving
+from liqo.api.advertisement import Advertisement
+from liqo.api.kinds import SERVICE
+from liqo.api.meta import Key, Wire
+from liqo.api.names import CLIENT_CA_CONFIG_MAP, KUBELET_SERVICE, SYSTEM_NAMESPACE, remote_namespace
+from liqo.app.serving import ANY, server_context
+from liqo.app.stores import Stores
+from liqo.errors import Absent, Forbidden, Unreachable
+from liqo.node.abroad import Abroad
+from liqo.node.decide import Address
+from liqo.runtime.metrics import Metrics
+from liqo.runtime.ports import Clock, Cluster, Stream, Way
+from liqo.serve.kubelet import Caller, Doorkeeper, Kubelet, Where
+
+REVIEW_PATH = "/apis/authorization.k8s.io/v1/subjectaccessreviews"
+YES_FOR = timedelta(seconds=60)  # how long an answer is believed
+NO_FOR = timedelta(seconds=5)
+ANSWERS_MAX = 1024
+
+log = structlog.get_logger()
+
+
+class Listening(Protocol):
+    """The options that say where the endpoint is."""
+
+    @property
+    def namespace(self) -> str:
+        """Liqo's own."""
+        ...
+
+    @property
+    def listen(self) -> str:
+        """An address of this host, or any."""
+        ...
+
+    @property
+    def kubelet_address(self) -> str:
+        """What nodes publish; "" for the address that we listen on, or else the Service's."""
+        ...
+
+    @property
+    def kubelet_port(self) -> int:
+        """HTTPS; 0 for no endpoint."""
+        ...
+
+
+@dataclass(slots=True)
+class Reviews:
+    """Asks the API server whether a caller may, and remembers the answer for a while."""
+
+    cluster: Cluster
+    clock: Clock
+    _known: dict[tuple[Caller, str, str], tuple[bool, datetime]] = field(default_factory=dict)
+
+    async def allows(self, caller: Caller, node: str, verb: str) -> bool:
+        """Return whether a caller may use nodes/proxy of a node, "" for any.
+
+        Raises:
+            Fault: the API server does not say.
+        """
+        key, now = (caller, node, verb), self.clock.now()
+        known = self._known.get(key)
+        if known is not None and now < known[1]:
+            return known[0]
+        answer = await self.cluster.post(REVIEW_PATH, forge_review(caller, node, verb))
+        allowed = (answer.get("status") or {}).get("allowed") is True
+        if len(self._known) >= ANSWERS_MAX:
+            self._known.clear()
+        self._known[key] = allowed, now + (YES_FOR if allowed else NO_FOR)
+        return allowed
+
+
+def forge_review(caller: Caller, node: str, verb: str) -> Wire:
+    """Return the question that a kubelet asks about a caller (SubjectAccessReview)."""
+    attributes = {"version": "v1", "resource": "nodes", "subresource": "proxy", "name": node, "verb": verb}
+    spec = {"user": caller.user, "groups": list(caller.groups), "resourceAttributes": attributes}
+    return {"apiVersion": "authorization.k8s.io/v1", "kind": "SubjectAccessReview", "spec": spec}
+
+
+@dataclass(slots=True, kw_only=True)
+class Ways:
+    """Where pods are, and the way there; on every replica, for those that stand by have no loops that know it."""
+
+    stores: Stores
+    abroad: Abroad
+    clusters: PeerClusters
+    namespace: str  # Liqo's own
+    home_id: str
+    leads: Callable[[], bool]
+
+    def locate(self, namespace: str, pod: str, container: str) -> Where | None:
+        """Return where a container of a pod at home runs; "" is the whole pod."""
+        found = self.stores.pods.get(Key(namespace, pod))
+        cluster_id = self.abroad.cluster_of(found)
+        if found is None or not cluster_id:
+            return None
+        spec = found["spec"]
+        names = {
+            c["name"]
+            for kind in ("containers", "initContainers", "ephemeralContainers")
+            for c in spec.get(kind) or ()
+        }
+        if container and container not in names:
+            return None
+        place = self.abroad.place(cluster_id, namespace)
+        remote = place.remote if place is not None else remote_namespace(namespace, self.home_id)
+        return Where(spec["nodeName"], cluster_id, remote) if remote else None
+
+    async def open(self, cluster_id: str) -> Stream:
+        """Return a connection to a foreign cluster.
+
+        Raises:
+            Fault: there is none to be had.
+        """
+        if not self.leads():
+            self._use(cluster_id)
+        return await self.clusters.stream(cluster_id, Way.OUTGOING)
+
+    def _use(self, cluster_id: str) -> None:
+        """Take up the credentials that the leader uses."""
+        foreign = self.stores.counting(cluster_id)
+        offer = self.stores.advertisements.get(Key(self.namespace, cluster_id))
+        outgoing = foreign.status.outgoing if foreign is not None else None
+        if offer is None or outgoing is None or outgoing.phase != "Established":
+            raise Unreachable("there is no peering with that cluster")
+        self.clusters.use(cluster_id, Way.OUTGOING, Advertisement.parse(offer).spec.kube_config or "")
+
+
+class Endpoint:
+    """The kubelet endpoint of this replica, if there is an address for one."""
+
+    def __init__(
+        self, options: Listening, ways: Ways, cluster: Cluster, clock: Clock, metrics: Metrics
+    ) -> None:
+        self._options, self._ways, self._cluster, self._clock = options, ways, cluster, clock
+        doorkeeper = Doorkeeper(locate=ways.locate, allows=Reviews(cluster, clock).allows, open=ways.open)
+        self._kubelet = Kubelet(doorkeeper, metrics)
+        self._serving: Serving | None = None
+        self.address = Address()
+
+    async def start(self) -> None:
+        """Listen, if there is an address that nodes can publish; without one they publish none."""
+        host = await published_host(self._options, self._cluster)
+        port = self._options.kubelet_port
+        if not host or not port:
+            log.warning("no kubelet endpoint: kubectl logs and exec do not reach pods abroad", port=port)
+            return
+        try:
+            self._kubelet.bind(self._options.listen, port)
+        except OSError as exc:
+            log.warning("no kubelet endpoint: its port is taken", port=port, reason=exc.strerror)
+            return
+        self.address = Address(host, port)
+        self._serving = make_serving([host], self._clock.now())
+        await self.renew()
+
+    async def renew(self) -> None:
+        """Serve with the certificate and the client CA that are current."""
+        if self._serving is None:
+            return
+        await self._kubelet.use(client_context(self._serving, client_ca(self._ways.stores)))
+
+    async def run(self) -> None:
+        """Follow the client CA, until cancelled."""
+        changed = asyncio.Event()
+        end = self._ways.stores.client_ca.subscribe(lambda _key, _old, _new: changed.set())
+        try:
+            while True:
+                changed.clear()
+                await self.renew()
+                await changed.wait()
+        finally:
+            end()
+
+    async def cleanup(self) -> None:
+        """End all streams."""
+        await self._kubelet.cleanup()
+
+
+async def published_host(options: Listening, cluster: Cluster) -> str:
+    """Return the IP address at which the API server reaches us, "" where nobody says one."""
+    if options.kubelet_address:
+        return options.kubelet_address
+    if options.listen not in ANY:
+        return options.listen
+    with suppress(Absent, Forbidden):
+        service = await cluster.get(SERVICE, Key(options.namespace, KUBELET_SERVICE))
+        address = str(service.get("spec", {}).get("clusterIP") or "")
+        return "" if address == "None" else address
+    return ""
+
+
+def client_ca(stores: Stores) -> str:
+    """Return the CA that signs client certificates of our cluster, PEM; "" if it is not known."""
+    found = stores.client_ca.get(Key(SYSTEM_NAMESPACE, CLIENT_CA_CONFIG_MAP))
+    return str(((found or {}).get("data") or {}).get("client-ca-file") or "")
+
+
+def client_context(serving: Serving, ca_pem: str) -> ssl.SSLContext:
+    """Return a server's TLS context that verifies a client certificate, where one is shown.
+
+    While the CA is unknown, no client certificate is taken.
+    """
+    context = server_context(serving)
+    context.verify_mode = ssl.CERT_OPTIONAL
+    with suppress(ssl.SSLError):  # an unreadable CA is as good as none
+        if ca_pem:
+            context.load_verify_locations(cadata=ca_pem)
+    return context

@@ -1,0 +1,73 @@
+"""Two connections made one: what comes from either goes to the other, no faster than that one reads."""
+
+import asyncio
+from collections.abc import Callable
+from contextlib import suppress
+from datetime import timedelta
+
+CHUNK = 64 * 1024  # bytes read at once
+IDLE_MAX = timedelta(hours=4)  # without a byte either way, as a kubelet's --streaming-connection-idle-timeout
+CLOSE_WITHIN = timedelta(seconds=5)
+
+
+async def splice(
+    near: tuple[asyncio.StreamReader, asyncio.StreamWriter],
+    far: tuple[asyncio.StreamReader, asyncio.StreamWriter],
+    *,
+    both_ways: bool,
+) -> None:
+    """Carry bytes until one side ends or fails, or nothing comes for IDLE_MAX; closes neither.
+
+    TLS has no half close, so that the end of one side is the end. With `both_ways` false only what the far side sends
+    goes on, and anything from the near side but its end is an end too.
+    """
+    async with asyncio.TaskGroup() as group:
+        with suppress(TimeoutError):
+            async with asyncio.timeout(IDLE_MAX.total_seconds()) as idle:
+
+                def heard() -> None:
+                    idle.reschedule(asyncio.get_running_loop().time() + IDLE_MAX.total_seconds())
+
+                ways = {group.create_task(_carry(far[0], near[1], heard))}
+                if both_ways:
+                    ways.add(group.create_task(_carry(near[0], far[1], heard)))
+                else:
+                    ways.add(group.create_task(_ended(near[0])))
+                try:
+                    await asyncio.wait(ways, return_when=asyncio.FIRST_COMPLETED)
+                finally:
+                    for way in ways:
+                        way.cancel()
+
+
+async def _carry(
+    reader: asyncio.StreamReader, writer: asyncio.StreamWriter, heard: Callable[[], None]
+) -> None:
+    with suppress(OSError):  # a side that fails has ended
+        while chunk := await reader.read(CHUNK):
+            heard()
+            writer.write(chunk)
+            await writer.drain()
+
+
+async def _ended(reader: asyncio.StreamReader) -> None:
+    with suppress(OSError):
+        await reader.read(1)
+
+
+async def carry_exactly(reader: asyncio.StreamReader, writer: asyncio.StreamWriter, length: int) -> None:
+    """Carry that many bytes, or fewer if the reader ends before."""
+    while length > 0 and (chunk := await reader.read(min(CHUNK, length))):
+        length -= len(chunk)
+        writer.write(chunk)
+        await writer.drain()
+
+
+async def close(writer: asyncio.StreamWriter) -> None:
+    """Close one side, when all is written or CLOSE_WITHIN is over."""
+    writer.close()
+    try:
+        async with asyncio.timeout(CLOSE_WITHIN.total_seconds()):
+            await writer.wait_closed()
+    except (OSError, TimeoutError):
+        writer.transport.abort()
