@@ -5,13 +5,16 @@ it.
 """
 
 from collections.abc import Awaitable, Callable
+from datetime import UTC, datetime
 from functools import partial
 
 import pytest
 
 from liqo.adapters.kube import HttpCluster
+from liqo.adapters.serving import forge_kubelet_request
 from liqo.api.kinds import (
     ADVERTISEMENT,
+    CERTIFICATE_REQUEST,
     CLUSTER_ROLE,
     CONFIG_MAP,
     LEASE,
@@ -23,8 +26,8 @@ from liqo.api.kinds import (
     SECRET,
     SERVICE_ACCOUNT,
 )
-from liqo.api.meta import Key
-from liqo.api.names import CONTROLLER, peer_account
+from liqo.api.meta import Key, Wire
+from liqo.api.names import CONTROLLER, KUBELET_APPROVER, KUBELET_SIGNER, peer_account
 from liqo.api.rights import (
     EDIT,
     forge_object,
@@ -32,6 +35,7 @@ from liqo.api.rights import (
     forge_rule,
     forge_tenant_rights,
 )
+from liqo.app.kubelet_certificate import forge_approval, forge_signing_request
 from liqo.errors import Forbidden
 from liqo.runtime.ports import Selection
 from rights_lab import (
@@ -173,6 +177,22 @@ async def _token_secret(admin: HttpCluster, us: HttpCluster) -> None:
     await us.create(SECRET, secret)
 
 
+async def _client_certificate(_admin: HttpCluster, us: HttpCluster) -> None:
+    await us.create(
+        CERTIFICATE_REQUEST, forge_csr("theirs", "kubernetes.io/kube-apiserver-client", "client auth")
+    )
+
+
+async def _csr_of_another_name(_admin: HttpCluster, us: HttpCluster) -> None:
+    await us.create(CERTIFICATE_REQUEST, forge_csr("theirs", KUBELET_SIGNER, "server auth"))
+
+
+def forge_csr(name: str, signer: str, usage: str) -> Wire:
+    request, _key = forge_kubelet_request("192.0.2.1")
+    spec = {**forge_signing_request(request)["spec"], "signerName": signer, "usages": [usage]}
+    return {"metadata": {"generateName": name}, "spec": spec}
+
+
 ATTACKS: dict[str, tuple[str, Attack]] = {
     "cordons a real node": ("nodes", _patch_node),
     "calls a real node its own": ("nodes", _adopt_node),
@@ -193,6 +213,8 @@ ATTACKS: dict[str, tuple[str, Attack]] = {
     "issues a token for 136 years": ("tokens", _long_token),
     "keeps another Secret": ("secrets", _other_secret),
     "has a Secret filled with a token": ("secrets", _token_secret),
+    "asks for a certificate to come as somebody else": ("certificates", _client_certificate),
+    "asks for a certificate under another name": ("certificates", _csr_of_another_name),
 }
 
 LEFT = (
@@ -221,6 +243,34 @@ async def test_the_controller_never(bench: Bench, controller: HttpCluster, sente
     await stopped_by(bench, f"liqo-controller-{fence}", partial(attack, bench.admin, controller), Forbidden)
     for kind, key in LEFT:
         await bench.admin.delete(kind, key, grace=0)
+
+
+async def test_the_approver_approves_nothing_but_what_the_controller_asks_for(
+    bench: Bench, controller: HttpCluster
+) -> None:
+    approver = await bench.account(NS, KUBELET_APPROVER)
+
+    async def approve(made: Wire) -> Wire:
+        patch = forge_approval(made, datetime(2026, 11, 23, tzinfo=UTC))
+        return await approver.patch(CERTIFICATE_REQUEST, Key.of(made), patch, subresource="approval")
+
+    async def attack() -> None:
+        request, _key = forge_kubelet_request("192.0.2.1")
+        await approve(await bench.admin.create(CERTIFICATE_REQUEST, forge_signing_request(request)))
+
+    await stopped_by(bench, KUBELET_APPROVER, attack, Forbidden)
+    request, _key = forge_kubelet_request("192.0.2.1")
+    made = await controller.create(CERTIFICATE_REQUEST, forge_signing_request(request))
+    answer = await approve(made)
+    assert [c["type"] for c in answer["status"]["conditions"]] == ["Approved"]
+    with pytest.raises(Forbidden):
+        await controller.patch(
+            CERTIFICATE_REQUEST, Key.of(made), {"metadata": {"labels": {"a": "b"}}}, subresource="approval"
+        )
+    client = forge_csr("theirs", "kubernetes.io/kube-apiserver-client", "client auth")
+    theirs = await bench.admin.create(CERTIFICATE_REQUEST, client)
+    with pytest.raises(Forbidden):
+        await approve(theirs)
 
 
 async def test_the_controller_has_no_right_that_reaches_other_secrets_or_roles(

@@ -1,9 +1,13 @@
 """A connection to our own cluster, with credentials that this machine or pod was given."""
 
+import ssl
+
 from liqo.adapters.kube import HttpCluster
-from liqo.adapters.kubeconfig import Access
+from liqo.adapters.kubeconfig import Access, make_context
+from liqo.adapters.tls import unverified_context
 from liqo.runtime.metrics import Metrics
 from liqo.runtime.ports import Clock, Random
+from liqo.runtime.secret import Secret
 
 
 def open_cluster(access: Access, *, clock: Clock, random: Random, metrics: Metrics) -> HttpCluster:
@@ -13,6 +17,26 @@ def open_cluster(access: Access, *, clock: Clock, random: Random, metrics: Metri
         ssl_context=access.ssl_context,
         token=access.token,
         refresh=access.refresh,
+        server_hostname=access.server_hostname,
+        clock=clock,
+        random=random,
+        metrics=metrics,
+        role="home",
+    )
+
+
+def open_account(
+    access: Access, token: Secret, *, clock: Clock, random: Random, metrics: Metrics
+) -> HttpCluster:
+    """Return a connection to the same API server with another token and nothing of our own; close it when done."""
+    context = None
+    if access.ssl_context is not None:
+        insecure = access.ssl_context.verify_mode is ssl.CERT_NONE  # the kubeconfig says so
+        context = unverified_context() if insecure else make_context(access.ca_pem)
+    return HttpCluster(
+        access.server,
+        ssl_context=context,
+        token=token.reveal,
         server_hostname=access.server_hostname,
         clock=clock,
         random=random,

@@ -1,5 +1,6 @@
 """Certificates that our own servers show: a CA of our own and one leaf, made anew when they near their end."""
 
+import base64
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
@@ -9,6 +10,8 @@ from cryptography import x509
 from cryptography.hazmat.primitives import hashes, serialization
 from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.x509.oid import ExtendedKeyUsageOID, NameOID
+
+from liqo.api.names import KUBELET_SERVICE
 
 LIFETIME = timedelta(days=365)
 RENEW_BEFORE = timedelta(days=90)
@@ -58,6 +61,31 @@ def make_serving(hosts: Sequence[str], now: datetime) -> Serving:
         certificate=leaf.public_bytes(pem),
         key=key.private_bytes(pem, serialization.PrivateFormat.PKCS8, serialization.NoEncryption()),
     )
+
+
+def forge_kubelet_request(address: str) -> tuple[str, bytes]:
+    """Return a request for a kubelet's serving certificate (base64 of PEM), and its key (PEM).
+
+    The subject is what the signer kubernetes.io/kubelet-serving asks for. It is no node's: an API server checks the
+    address that it dials, and that is one for all virtual nodes.
+    """
+    key = ec.generate_private_key(ec.SECP256R1())
+    subject = x509.Name(
+        [
+            x509.NameAttribute(NameOID.ORGANIZATION_NAME, "system:nodes"),
+            x509.NameAttribute(NameOID.COMMON_NAME, f"system:node:{KUBELET_SERVICE}"),
+        ]
+    )
+    names = x509.SubjectAlternativeName([_general_name(address)])
+    request = (
+        x509.CertificateSigningRequestBuilder()
+        .subject_name(subject)
+        .add_extension(names, critical=False)
+        .sign(key, hashes.SHA256())
+    )
+    pem = serialization.Encoding.PEM
+    text = base64.b64encode(request.public_bytes(pem)).decode()
+    return text, key.private_bytes(pem, serialization.PrivateFormat.PKCS8, serialization.NoEncryption())
 
 
 def _builder(

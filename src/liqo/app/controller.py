@@ -29,6 +29,7 @@ from liqo.app.gate import Gate
 from liqo.app.home import Home, read_cluster_info
 from liqo.app.identity import ensure_identity
 from liqo.app.kubelet import Endpoint, Ways
+from liqo.app.kubelet_certificate import Certificates
 from liqo.app.loops import Reconciles, make_loops, make_queues
 from liqo.app.magnet import Magnet
 from liqo.app.resolvers import Resolvers
@@ -185,7 +186,15 @@ class _Parts:
             home_id=home.cluster_id,
             leads=lambda: self._leads,
         )
-        self._kubelet = Endpoint(options, ways, cluster, clock, metrics)
+        certificates = Certificates(
+            cluster=cluster,
+            access=home.access,
+            namespace=options.namespace,
+            clock=clock,
+            random=random,
+            metrics=metrics,
+        )
+        self._kubelet = Endpoint(options, ways, certificates, cluster, clock, metrics)
 
     async def run(self, stop: asyncio.Event) -> None:
         """Run everything until told to stop, or until a part dies."""

@@ -16,9 +16,10 @@ from liqo.api.advertisement import Advertisement
 from liqo.api.kinds import SERVICE
 from liqo.api.meta import Key, Wire
 from liqo.api.names import CLIENT_CA_CONFIG_MAP, KUBELET_SERVICE, SYSTEM_NAMESPACE, remote_namespace
+from liqo.app.kubelet_certificate import Certificates
 from liqo.app.serving import ANY, server_context
 from liqo.app.stores import Stores
-from liqo.errors import Absent, Forbidden, Unreachable
+from liqo.errors import Absent, Fault, Forbidden, Unreachable
 from liqo.node.abroad import Abroad
 from liqo.node.decide import Address
 from liqo.runtime.metrics import Metrics
@@ -29,6 +30,7 @@ REVIEW_PATH = "/apis/authorization.k8s.io/v1/subjectaccessreviews"
 YES_FOR = timedelta(seconds=60)  # how long an answer is believed
 NO_FOR = timedelta(seconds=5)
 ANSWERS_MAX = 1024
+AGAIN = timedelta(minutes=1)  # after a certificate was not to be had
 
 log = structlog.get_logger()
 
@@ -143,9 +145,16 @@ class Endpoint:
     """The kubelet endpoint of this replica, if there is an address for one."""
 
     def __init__(
-        self, options: Listening, ways: Ways, cluster: Cluster, clock: Clock, metrics: Metrics
+        self,
+        options: Listening,
+        ways: Ways,
+        certificates: Certificates,
+        cluster: Cluster,
+        clock: Clock,
+        metrics: Metrics,
     ) -> None:
         self._options, self._ways, self._cluster, self._clock = options, ways, cluster, clock
+        self._certificates = certificates
         doorkeeper = Doorkeeper(locate=ways.locate, allows=Reviews(cluster, clock).allows, open=ways.open)
         self._kubelet = Kubelet(doorkeeper, metrics)
         self._serving: Serving | None = None
@@ -174,7 +183,32 @@ class Endpoint:
         await self._kubelet.use(client_context(self._serving, client_ca(self._ways.stores)))
 
     async def run(self) -> None:
-        """Follow the client CA, until cancelled."""
+        """Follow the client CA, and keep the certificate fresh, until cancelled."""
+        async with asyncio.TaskGroup() as group:
+            group.create_task(self._follow_client_ca())
+            if self._serving is not None:
+                group.create_task(self._keep_certificate())
+
+    async def _keep_certificate(self) -> None:
+        """Have the cluster's CA sign what we show, again and again; until it does, it is self-signed."""
+        while True:
+            try:
+                signed = await self._certificates.obtain(self.address.host)
+            except Fault as fault:
+                log.warning(
+                    "kubelet certificate not signed: an API server with --kubelet-certificate-authority does not "
+                    "reach pods abroad",
+                    reason=fault.reason,
+                    message=fault.message,
+                )
+                await self._clock.sleep(AGAIN)
+                continue
+            self._serving = signed.serving
+            await self.renew()
+            log.info("kubelet certificate signed", address=self.address.host)
+            await self._clock.sleep(signed.renews - self._clock.now())
+
+    async def _follow_client_ca(self) -> None:
         changed = asyncio.Event()
         end = self._ways.stores.client_ca.subscribe(lambda _key, _old, _new: changed.set())
         try:

@@ -7,6 +7,7 @@ from collections.abc import Sequence
 
 from liqo.api.kinds import (
     ADVERTISEMENT,
+    CERTIFICATE_REQUEST,
     EVENT,
     FEDERATION_REQUEST,
     LEASE,
@@ -26,6 +27,9 @@ from liqo.api.names import (
     ENABLED_LABEL,
     HOME_NAMESPACE_LABEL,
     IDENTITY_SECRET,
+    KUBELET_APPROVER,
+    KUBELET_REQUEST_PREFIX,
+    KUBELET_SIGNER,
     NODE_PREFIX,
     NODE_TYPE_LABEL,
     SERVING_SECRET,
@@ -55,7 +59,7 @@ GIVEN = f"(request.name.startsWith('{PEER_PREFIX}') || request.name.startsWith('
 
 def forge_fences(ns: str) -> list[Policy]:
     """Return the policies about the controller in that namespace."""
-    return [*_rights(ns), *_cluster(ns), *_credentials(ns)]
+    return [*_rights(ns), *_cluster(ns), *_credentials(ns), *_certificates(ns)]
 
 
 def _fence(
@@ -200,6 +204,40 @@ def _cluster(ns: str) -> list[Policy]:
     ]
 
 
+def _certificates(ns: str) -> list[Policy]:
+    """Return which certificates it may ask for, and which ones the approver's account may approve.
+
+    What is inside a request cannot be seen here. The signer itself takes no other subject than a node's, and gives no
+    certificate with which anybody could come as a client.
+    """
+    kubelet = (
+        f"object.spec.signerName == '{KUBELET_SIGNER}' && "
+        f"object.metadata.name.startsWith('{KUBELET_REQUEST_PREFIX}') && "
+        "object.spec.usages.all(u, u in ['digital signature', 'server auth'])"
+    )
+    return [
+        _fence(
+            ns,
+            "certificates",
+            [(CERTIFICATE_REQUEST, [""])],
+            ["CREATE"],
+            Check(kubelet, "the controller asks for its kubelet endpoint's certificate only"),
+        ),
+        Policy(
+            name=KUBELET_APPROVER,
+            kinds=[(CERTIFICATE_REQUEST, ["approval"])],
+            operations=["UPDATE"],
+            applies=f"request.userInfo.username == '{account_user(ns, KUBELET_APPROVER)}'",
+            checks=[
+                Check(
+                    f"{kubelet} && object.spec.username == '{account_user(ns, CONTROLLER)}'",
+                    "only what the controller asks for its kubelet endpoint is approved",
+                )
+            ],
+        ),
+    ]
+
+
 def _credentials(ns: str) -> list[Policy]:
     """Return whose credentials it may make, and for how long."""
     return [
@@ -220,8 +258,8 @@ def _credentials(ns: str) -> list[Policy]:
             ["CREATE"],
             Check(
                 f"request.namespace != '{ns}' || request.name.startsWith('{PEER_PREFIX}') || "
-                f"request.name == '{DOOR}'",
-                "the controller issues tokens of peers, tenants and the door only",
+                f"request.name in ['{DOOR}', '{KUBELET_APPROVER}']",
+                "the controller issues tokens of peers, tenants, the door and the approver only",
             ),
             Check(
                 f"object.spec.?expirationSeconds.orValue(0) <= {TOKEN_SECONDS_MAX}",

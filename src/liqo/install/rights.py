@@ -7,6 +7,7 @@ past it.
 
 from liqo.api.kinds import (
     ADVERTISEMENT,
+    CERTIFICATE_REQUEST,
     CLUSTER_CONFIG,
     CLUSTER_ROLE,
     CLUSTER_ROLE_BINDING,
@@ -36,7 +37,9 @@ from liqo.api.names import (
     CONTROLLER,
     DOOR,
     IDENTITY_SECRET,
+    KUBELET_APPROVER,
     KUBELET_SERVICE,
+    KUBELET_SIGNER,
     SERVING_SECRET,
     STRANGERS,
     SYSTEM_NAMESPACE,
@@ -81,7 +84,12 @@ def forge_rights(ns: str) -> Objects:
         (CLUSTER_ROLE, forge_offload_role()),
         (CLUSTER_ROLE, forge_workload_role()),
         (CLUSTER_ROLE, forge_workload_controller_role()),
-        *_cluster_wide(ns),
+        *_cluster_wide(ns, CONTROLLER, cluster_rules()),
+        (
+            SERVICE_ACCOUNT,
+            forge_object(SERVICE_ACCOUNT, KUBELET_APPROVER, ns, automountServiceAccountToken=False),
+        ),
+        *_cluster_wide(ns, KUBELET_APPROVER, approver_rules()),
         *_bound(ns, ns, CONTROLLER, controller_rules()),
         *_bound(ns, LEASES_NAMESPACE, f"{CONTROLLER}-leases", lease_rules()),
         *_bound(ns, PUBLIC_NAMESPACE, f"{CONTROLLER}-cluster-info", cluster_info_rules()),
@@ -144,6 +152,7 @@ def cluster_rules() -> list[Wire]:
         forge_rule(VALIDATING_WEBHOOK, ["get", "patch"], names=[WEBHOOK_CONFIGURATION]),
         forge_rule(MUTATING_WEBHOOK, ["get", "patch"], names=[WEBHOOK_CONFIGURATION]),
         forge_rule(_ACCESS_REVIEW, ["create"]),
+        forge_rule(CERTIFICATE_REQUEST, ["create", "get"]),  # create: of kubelets' only (policy)
     ]
 
 
@@ -189,16 +198,30 @@ def client_ca_rules() -> list[Wire]:
     return [forge_rule(CONFIG_MAP, _READ, names=[CLIENT_CA_CONFIG_MAP])]
 
 
-def _cluster_wide(ns: str) -> Objects:
+def approver_rules() -> list[Wire]:
+    """Return the rights of whoever approves the kubelet endpoint's certificate: that of our own controller (policy)."""
     return [
-        (CLUSTER_ROLE, forge_object(CLUSTER_ROLE, CONTROLLER, rules=cluster_rules())),
+        forge_rule(CERTIFICATE_REQUEST, ["patch"], subresource="approval"),
+        {
+            "apiGroups": [CERTIFICATE_REQUEST.group],
+            "resources": ["signers"],
+            "resourceNames": [KUBELET_SIGNER],
+            "verbs": ["approve"],
+        },
+    ]
+
+
+def _cluster_wide(ns: str, name: str, rules: list[Wire]) -> Objects:
+    """Return a ClusterRole for one of our accounts, and its binding."""
+    return [
+        (CLUSTER_ROLE, forge_object(CLUSTER_ROLE, name, rules=rules)),
         (
             CLUSTER_ROLE_BINDING,
             forge_object(
                 CLUSTER_ROLE_BINDING,
-                CONTROLLER,
-                roleRef=forge_role_ref(CLUSTER_ROLE, CONTROLLER),
-                subjects=[forge_account_subject(ns, CONTROLLER)],
+                name,
+                roleRef=forge_role_ref(CLUSTER_ROLE, name),
+                subjects=[forge_account_subject(ns, name)],
             ),
         ),
     ]
