@@ -6,6 +6,7 @@ from collections.abc import Callable
 from contextlib import suppress
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
+from ipaddress import ip_address
 from typing import Protocol
 
 import structlog
@@ -17,7 +18,7 @@ from liqo.api.kinds import SERVICE
 from liqo.api.meta import Key, Wire
 from liqo.api.names import CLIENT_CA_CONFIG_MAP, KUBELET_SERVICE, SYSTEM_NAMESPACE, remote_namespace
 from liqo.app.kubelet_certificate import Certificates
-from liqo.app.serving import ANY, server_context
+from liqo.app.serving import ANY, called_hosts, server_context
 from liqo.app.stores import Stores
 from liqo.errors import Absent, Fault, Forbidden, Unreachable
 from liqo.node.abroad import Abroad
@@ -225,7 +226,10 @@ class Endpoint:
 
 
 async def published_host(options: Listening, cluster: Cluster) -> str:
-    """Return the IP address at which the API server reaches us, "" where nobody says one."""
+    """Return the IP address at which the API server reaches us, "" where nobody says one.
+
+    Without a Service we run beside the cluster, where the webhook is called at an address of ours.
+    """
     if options.kubelet_address:
         return options.kubelet_address
     if options.listen not in ANY:
@@ -234,6 +238,9 @@ async def published_host(options: Listening, cluster: Cluster) -> str:
         service = await cluster.get(SERVICE, Key(options.namespace, KUBELET_SERVICE))
         address = str(service.get("spec", {}).get("clusterIP") or "")
         return "" if address == "None" else address
+    for host in await called_hosts(cluster):
+        with suppress(ValueError):  # a name is nothing that an API server would dial as InternalIP
+            return str(ip_address(host))
     return ""
 
 
