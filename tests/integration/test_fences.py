@@ -187,6 +187,11 @@ async def _csr_of_another_name(_admin: HttpCluster, us: HttpCluster) -> None:
     await us.create(CERTIFICATE_REQUEST, forge_csr("theirs", KUBELET_SIGNER, "server auth"))
 
 
+async def _delete_csr(admin: HttpCluster, us: HttpCluster) -> None:
+    made = await admin.create(CERTIFICATE_REQUEST, forge_csr("theirs", KUBELET_SIGNER, "server auth"))
+    await us.delete(CERTIFICATE_REQUEST, Key.of(made))
+
+
 def forge_csr(name: str, signer: str, usage: str) -> Wire:
     request, _key = forge_kubelet_request("192.0.2.1")
     spec = {**forge_signing_request(request)["spec"], "signerName": signer, "usages": [usage]}
@@ -215,6 +220,7 @@ ATTACKS: dict[str, tuple[str, Attack]] = {
     "has a Secret filled with a token": ("secrets", _token_secret),
     "asks for a certificate to come as somebody else": ("certificates", _client_certificate),
     "asks for a certificate under another name": ("certificates", _csr_of_another_name),
+    "withdraws what others ask for": ("certificates", _delete_csr),
 }
 
 LEFT = (
@@ -263,6 +269,8 @@ async def test_the_approver_approves_nothing_but_what_the_controller_asks_for(
     made = await controller.create(CERTIFICATE_REQUEST, forge_signing_request(request))
     answer = await approve(made)
     assert [c["type"] for c in answer["status"]["conditions"]] == ["Approved"]
+    await controller.delete(CERTIFICATE_REQUEST, Key.of(made))
+    made = await controller.create(CERTIFICATE_REQUEST, forge_signing_request(request))
     with pytest.raises(Forbidden):
         await controller.patch(
             CERTIFICATE_REQUEST, Key.of(made), {"metadata": {"labels": {"a": "b"}}}, subresource="approval"

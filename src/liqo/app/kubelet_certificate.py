@@ -5,6 +5,7 @@ process: every replica has a certificate of its own, and asks again after a star
 """
 
 import base64
+from contextlib import suppress
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from functools import partial
@@ -17,7 +18,7 @@ from liqo.adapters.serving import Serving, forge_kubelet_request
 from liqo.api.kinds import CERTIFICATE_REQUEST
 from liqo.api.meta import Key, Wire, format_time
 from liqo.api.names import KUBELET_APPROVER, KUBELET_REQUEST_PREFIX, KUBELET_SIGNER, short_hash
-from liqo.errors import Invalid, Malformed, Unavailable
+from liqo.errors import Fault, Invalid, Malformed, Unavailable
 from liqo.peering.loop_rights import issue_token
 from liqo.runtime.metrics import Metrics
 from liqo.runtime.ports import Clock, Cluster, Random
@@ -67,14 +68,22 @@ class Certificates:
         request, key_pem = forge_kubelet_request(address)
         body = forge_signing_request(request)
         made = await self.cluster.create(CERTIFICATE_REQUEST, body)
-        await self._approve(made)
-        pem = await self._signed(Key.of(made))
+        try:
+            await self._approve(made)
+            pem = await self._signed(Key.of(made))
+        finally:
+            await self._withdraw(made)
         try:
             leaf = x509.load_pem_x509_certificates(pem)[0]
         except ValueError as exc:
             raise Malformed("what was signed is no certificate") from exc
         now = self.clock.now()
         return Signed(Serving(b"", pem, key_pem), now + (leaf.not_valid_after_utc - now) * RENEW_AT)
+
+    async def _withdraw(self, made: Wire) -> None:
+        """Leave no request behind; the controller manager would remove it after an hour, but not before uninstall."""
+        with suppress(Fault):
+            await self.cluster.delete(CERTIFICATE_REQUEST, Key.of(made), uid=made["metadata"]["uid"])
 
     async def _approve(self, made: Wire) -> None:
         """Approve exactly what was created: its resourceVersion goes along."""
@@ -103,7 +112,7 @@ class Certificates:
                     )
             if self.clock.now() >= end:
                 raise Unavailable(
-                    "nobody signs the kubelet certificate", hint=f"kubectl describe csr {key.name}"
+                    "nobody signs the kubelet certificate", hint="does kube-controller-manager run?"
                 )
             await self.clock.sleep(PAUSE)
 

@@ -220,8 +220,11 @@ def _certificates(ns: str) -> list[Policy]:
             ns,
             "certificates",
             [(CERTIFICATE_REQUEST, [""])],
-            ["CREATE"],
-            Check(kubelet, "the controller asks for its kubelet endpoint's certificate only"),
+            WRITES,
+            Check(
+                f"object == null ? request.name.startsWith('{KUBELET_REQUEST_PREFIX}') : ({kubelet})",
+                "the controller asks for its kubelet endpoint's certificate only",
+            ),
         ),
         Policy(
             name=KUBELET_APPROVER,

@@ -152,7 +152,7 @@ def cluster_rules() -> list[Wire]:
         forge_rule(VALIDATING_WEBHOOK, ["get", "patch"], names=[WEBHOOK_CONFIGURATION]),
         forge_rule(MUTATING_WEBHOOK, ["get", "patch"], names=[WEBHOOK_CONFIGURATION]),
         forge_rule(_ACCESS_REVIEW, ["create"]),
-        forge_rule(CERTIFICATE_REQUEST, ["create", "get"]),  # create: of kubelets' only (policy)
+        forge_rule(CERTIFICATE_REQUEST, ["create", "delete", "get"]),  # writes: of kubelets' only (policy)
     ]
 
 
