@@ -14,7 +14,9 @@ from liqo.runtime.ports import Stream
 from liqo.runtime.secret import Secret
 
 HTTPS_PORT = 443
-LIMIT = 64 * 1024  # bytes that wait for us, and of the head of an answer
+LIMIT = (
+    4 * 2**20
+)  # bytes that wait for us: a TLS transport that is paused when its connection ends loses what it holds
 SHUTDOWN = timedelta(seconds=1)
 
 
@@ -55,14 +57,17 @@ async def _open(
     try:
         async with asyncio.timeout(CONNECT_TIMEOUT.total_seconds()):
             found = await resolver.resolve(url.hostname, port)
-            reader, writer = await asyncio.open_connection(
+            loop = asyncio.get_running_loop()
+            reader = asyncio.StreamReader(limit=LIMIT)
+            transport, protocol = await loop.create_connection(
+                lambda: _ToTheLastByte(reader),
                 found[0]["host"],
                 port,
                 ssl=trust.context,
                 server_hostname=name,
-                limit=LIMIT,
                 ssl_shutdown_timeout=SHUTDOWN.total_seconds(),
             )
+            writer = asyncio.StreamWriter(transport, protocol, reader, loop)
     except TimeoutError as exc:
         raise Unreachable(f"{server} does not answer in time") from exc
     except OSError as exc:  # TLS failures are among them
@@ -71,6 +76,17 @@ async def _open(
         await resolver.close()
     _keep_alive(writer)
     return Stream(reader=reader, writer=writer, host=url.netloc, prefix=url.path.rstrip("/"), token=token)
+
+
+class _ToTheLastByte(asyncio.StreamReaderProtocol):
+    """A reset is an end: what came before it is still read, which a reader that is told of an error refuses.
+
+    One that has sent all it had and closes, while we still tell it how much we read, resets.
+    """
+
+    def connection_lost(self, exc: Exception | None) -> None:
+        """Tell the reader that nothing more comes."""
+        super().connection_lost(None if isinstance(exc, OSError) else exc)
 
 
 def _keep_alive(writer: asyncio.StreamWriter) -> None:

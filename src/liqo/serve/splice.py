@@ -7,6 +7,7 @@ from datetime import timedelta
 
 CHUNK = 64 * 1024  # bytes read at once
 IDLE_MAX = timedelta(hours=4)  # without a byte either way, as a kubelet's --streaming-connection-idle-timeout
+LINGER = timedelta(seconds=1)  # for a caller to see the end in what he was sent, and close
 CLOSE_WITHIN = timedelta(seconds=5)
 
 
@@ -28,31 +29,51 @@ async def splice(
                 def heard() -> None:
                     idle.reschedule(asyncio.get_running_loop().time() + IDLE_MAX.total_seconds())
 
-                ways = {group.create_task(_carry(far[0], near[1], heard))}
-                if both_ways:
-                    ways.add(group.create_task(_carry(near[0], far[1], heard)))
-                else:
-                    ways.add(group.create_task(_ended(near[0])))
+                back = group.create_task(_carry(far[0], near[1], heard))
+                there = group.create_task(_carry(near[0], far[1], heard) if both_ways else _ended(near[0]))
                 try:
-                    await asyncio.wait(ways, return_when=asyncio.FIRST_COMPLETED)
+                    await asyncio.wait({back, there}, return_when=asyncio.FIRST_COMPLETED)
+                    if there.done() and not there.result():
+                        await asyncio.wait({back})  # it reads no more, but what it has said still goes on
                 finally:
-                    for way in ways:
-                        way.cancel()
+                    back.cancel()
+                    there.cancel()
+    if not there.done() or there.cancelled() or not there.result():
+        await _linger(near[0])
 
 
 async def _carry(
     reader: asyncio.StreamReader, writer: asyncio.StreamWriter, heard: Callable[[], None]
-) -> None:
-    with suppress(OSError):  # a side that fails has ended
-        while chunk := await reader.read(CHUNK):
-            heard()
+) -> bool:
+    """Carry bytes one way; return whether the reader ended, False if the writer did."""
+    while chunk := await _read(reader):
+        heard()
+        try:
             writer.write(chunk)
             await writer.drain()
+        except OSError:
+            return False
+    return True
 
 
-async def _ended(reader: asyncio.StreamReader) -> None:
-    with suppress(OSError):
-        await reader.read(1)
+async def _linger(reader: asyncio.StreamReader) -> None:
+    """Read on for a moment: to close a socket with something unread in it is a reset, and takes back what was sent."""
+    with suppress(TimeoutError):
+        async with asyncio.timeout(LINGER.total_seconds()):
+            while await _read(reader):
+                pass
+
+
+async def _read(reader: asyncio.StreamReader) -> bytes:
+    try:
+        return await reader.read(CHUNK)
+    except OSError:  # a side that fails has ended
+        return b""
+
+
+async def _ended(reader: asyncio.StreamReader) -> bool:
+    await _read(reader)
+    return True
 
 
 async def carry_exactly(reader: asyncio.StreamReader, writer: asyncio.StreamWriter, length: int) -> None:
