@@ -4,6 +4,7 @@ import asyncio
 import os
 import signal
 from collections.abc import AsyncIterator, Iterator
+from contextlib import contextmanager
 from importlib.util import find_spec
 from inspect import iscoroutinefunction
 
@@ -18,24 +19,50 @@ pytest_plugins = ["liqo.lab.pytest_plugin"] if find_spec("liqo.lab.pytest_plugin
 
 
 TEST_SECONDS = 120  # far more than any takes on a busy machine
+FIXTURE_SECONDS = 300  # a lab of several clusters, with its programs' first start
 LONG_SECONDS = 1_200
+AGAIN_SECONDS = 30  # what is cleaned up after a test that hung may hang too
 
 
-@pytest.hookimpl(wrapper=True)
-def pytest_runtest_call(item: pytest.Item) -> Iterator[None]:
-    """Fail a test that does not end, with the traceback of where it was."""
+@contextmanager
+def _at_most(seconds: float) -> Iterator[None]:
+    """Fail what does not end, with the traceback of where it was."""
 
     def over(_signal: int, _frame: object) -> None:
         raise TimeoutError(f"not done after {seconds} s")
 
-    seconds = LONG_SECONDS if item.get_closest_marker("long") else TEST_SECONDS
     before = signal.signal(signal.SIGALRM, over)
-    signal.alarm(seconds)
+    signal.setitimer(signal.ITIMER_REAL, seconds, AGAIN_SECONDS)
     try:
         yield
     finally:
-        signal.alarm(0)
+        signal.setitimer(signal.ITIMER_REAL, 0)
         signal.signal(signal.SIGALRM, before)
+
+
+def _seconds(item: pytest.Item, otherwise: float) -> float:
+    return LONG_SECONDS if item.get_closest_marker("long") else otherwise
+
+
+@pytest.hookimpl(wrapper=True)
+def pytest_runtest_setup(item: pytest.Item) -> Iterator[None]:
+    """Fail a fixture that never stands."""
+    with _at_most(_seconds(item, FIXTURE_SECONDS)):
+        yield
+
+
+@pytest.hookimpl(wrapper=True)
+def pytest_runtest_call(item: pytest.Item) -> Iterator[None]:
+    """Fail a test that does not end."""
+    with _at_most(_seconds(item, TEST_SECONDS)):
+        yield
+
+
+@pytest.hookimpl(wrapper=True)
+def pytest_runtest_teardown(item: pytest.Item) -> Iterator[None]:
+    """Fail a fixture that never goes."""
+    with _at_most(_seconds(item, FIXTURE_SECONDS)):
+        yield
 
 
 @pytest.fixture(autouse=True)

@@ -44,6 +44,7 @@ until stty size | grep -qx "44 155"; do sleep 0.05; done
 stty size
 read answer
 echo got $answer
+read answer
 """
 FORWARD = """
 import subprocess, sys, threading, urllib.request
@@ -136,6 +137,7 @@ def test_exec_under_a_terminal_follows_its_size(pod: Shop) -> None:
             read_until(ours, b"44 155")
             os.write(ours, b"yes\n")
             read_until(ours, b"got yes")
+            os.write(ours, b"bye\n")  # only now, since fake pods take no care of a terminal's last words
             assert process.wait(30) == 0
     finally:
         os.close(ours)
