@@ -312,6 +312,7 @@ class Side:
         abroad = Abroad(stores.nodes)
         triggers = self.triggers = Triggers(queues, stores, abroad, NS)
         self._views = Watches(own, triggers.offloading.viewed, clock=clock, random=random)
+        triggers.offloading.retell = self._views.retell
         self._clusters = PeerClusters(
             us=home.us,
             check=lambda _ip: TRUSTED,

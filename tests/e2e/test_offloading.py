@@ -1,6 +1,8 @@
 """Pods of home that run on foreign, on fake nodes: what they say, and what becomes of them when things go wrong."""
 
 import json
+from collections.abc import Iterator
+from contextlib import contextmanager
 from functools import partial
 from typing import Any
 
@@ -165,21 +167,92 @@ def _contents(shop: Shop) -> dict[str, dict[str, Any]]:
     }
 
 
-def test_a_warning_of_foreign_is_told_about_the_pod_at_home(shop: Shop) -> None:
-    shop.pod("big", containers=[{"name": "web", "image": "web:1"}], nodeSelector=_elsewhere(shop))
-    shop.peers.until(lambda: "FailedScheduling" in _told(shop, "big"))
-    pod = shop.peers.get(HOME, "pod", "big", "-n", shop.name)
-    conditions = {c["type"]: c["reason"] for c in pod["status"]["conditions"] if c["status"] == "False"}
-    assert conditions["liqo.io/ForeignScheduled"] == "Unschedulable"
-
-
-def _elsewhere(shop: Shop) -> dict[str, str]:
-    """Return a node selector that the virtual node fits and no node of foreign does."""
-    (node,) = shop.peers.virtual_nodes(HOME)
-    shop.peers.lab.kubectl(
-        HOME, "label", "node", node["metadata"]["name"], "topology.kubernetes.io/region=moon"
+def test_a_service_has_all_its_backends_on_both_sides(shop: Shop) -> None:
+    shop.deploy(2)
+    shop.apply(_deployment_at_home("here"))
+    shop.apply(
+        {
+            "apiVersion": "v1",
+            "kind": "Service",
+            "metadata": {"name": "web"},
+            "spec": {
+                "selector": {"kind": "server"},
+                "ports": [{"name": "http", "port": 80, "targetPort": 8080}],
+            },
+        }
     )
-    return {"liqo.io/type": "virtual-node", "topology.kubernetes.io/region": "moon"}
+    for name in ("web", "here"):
+        patch = {"spec": {"template": {"metadata": {"labels": {"kind": "server"}}}}}
+        shop.kubectl("patch", "deployment", name, "-p", json.dumps(patch))
+    shop.peers.until(lambda: len(_backends(shop.peers, HOME, shop.name)) == 3)
+    at_home = _backends(shop.peers, HOME, shop.name)
+    shop.peers.until(lambda: _backends(shop.peers, FOREIGN, shop.remote) == at_home)
+    service = shop.peers.get(FOREIGN, "service", "web", "-n", shop.remote)
+    assert service["spec"]["ports"][0]["targetPort"] == 8080
+    assert (
+        service["spec"]["clusterIP"]
+        != shop.peers.get(HOME, "service", "web", "-n", shop.name)["spec"]["clusterIP"]
+    )
+    shop.kubectl("delete", "deployment", "here")
+    shop.peers.until(lambda: len(_backends(shop.peers, FOREIGN, shop.remote)) == 2)
+    shop.kubectl("delete", "service", "web")
+    shop.peers.until(lambda: not shop.peers.items(FOREIGN, "services,endpointslices", "-n", shop.remote))
+
+
+def _backends(peers: Peers, side: str, namespace: str) -> set[str]:
+    """Return the addresses behind the Service `web`."""
+    found = peers.items(side, "endpointslices", "-n", namespace, "-l", "kubernetes.io/service-name=web")
+    return {a for s in found for e in s.get("endpoints") or () for a in e["addresses"]}
+
+
+def _deployment_at_home(name: str) -> dict[str, Any]:
+    labels = {"app": name}
+    spec = {
+        "nodeSelector": {"type": "kwok"},
+        "tolerations": [{"operator": "Exists"}],
+        "containers": [{"name": "web", "image": "web:1"}],
+    }
+    return {
+        "apiVersion": "apps/v1",
+        "kind": "Deployment",
+        "metadata": {"name": name},
+        "spec": {
+            "replicas": 1,
+            "selector": {"matchLabels": labels},
+            "template": {"metadata": {"labels": labels}, "spec": spec},
+        },
+    }
+
+
+def test_a_warning_of_foreign_is_told_about_the_pod_at_home(shop: Shop) -> None:
+    with _full(shop):
+        shop.deploy(1)
+        shop.peers.until(lambda: _unscheduled(shop) == ["Unschedulable"])
+        (pod,) = shop.at_home()
+        shop.peers.until(lambda: "FailedScheduling" in _told(shop, pod["metadata"]["name"]))
+    shop.peers.until(lambda: shop.is_running(1))
+    assert not _unscheduled(shop)
+
+
+@contextmanager
+def _full(shop: Shop) -> Iterator[None]:
+    """Have no node of foreign take a new pod, which the virtual node cannot know."""
+    taint = "example.com/full:NoSchedule"
+    shop.peers.lab.kubectl(FOREIGN, "taint", "node", "--all", taint)
+    try:
+        yield
+    finally:
+        shop.peers.lab.kubectl(FOREIGN, "taint", "node", "--all", f"{taint}-")
+
+
+def _unscheduled(shop: Shop) -> list[str]:
+    """Return why pods that home has placed have no place on foreign."""
+    return [
+        condition["reason"]
+        for pod in shop.at_home()
+        for condition in pod["status"].get("conditions", ())
+        if condition["type"] == "liqo.io/ForeignScheduled" and condition["status"] == "False"
+    ]
 
 
 def test_a_namespace_that_may_no_longer_keeps_what_runs_and_goes_after_it(shop: Shop) -> None:

@@ -11,6 +11,7 @@ from liqo.errors import Malformed
 # Where the seed spells otherwise than camelCase would.
 SPELLING = {
     "cluster_id": "clusterID",
+    "pod_cidrs": "podCIDRs",  # as Node spells it
     "allow_untrusted_ca": "allowUntrustedCA",
     "accept_untrusted_ca": "acceptUntrustedCA",
 }

@@ -43,6 +43,7 @@ CLUSTERS_ANNOTATION = "liqo.io/clusters"  # on such a namespace: only on these, 
 AUTOJOINED_LABEL = "liqo.io/autojoined"  # on a ForeignCluster that discovery joined, and on its node: "true"
 FOREIGN_CLUSTER_LABEL = "liqo.io/foreign-cluster"  # on a virtual node: the name of its ForeignCluster
 HOME_NAMESPACE_LABEL = "liqo.io/home-namespace"  # on a namespace on foreign: which of home's it stands for
+POD_CIDRS_ANNOTATION = "liqo.io/pod-cidrs"  # on such a namespace: home's pod networks, with commas
 HOME_NAMESPACE_ANNOTATION = HOME_NAMESPACE_LABEL  # on a pod on foreign, as the next three
 HOME_UID_ANNOTATION = "liqo.io/home-uid"  # the pod at home that it stands for
 HOME_NODE_ANNOTATION = "liqo.io/home-node"  # the virtual node there

@@ -5,16 +5,21 @@ from typing import Annotated, ClassVar
 from pydantic import Field
 
 from liqo.api.bounds import Label, Message, ReasonText
+from liqo.api.cidrs import CIDRS_MAX
 from liqo.api.meta import ObjectMeta
 from liqo.api.model import Model
 
 NAMESPACES_MAX = 50  # a peer
 
 
+Cidrs = Annotated[list[Annotated[str, Field(max_length=43)]], Field(max_length=CIDRS_MAX)]
+
+
 class NamespaceMapSpec(Model):
     """Written by home."""
 
     namespaces: Annotated[list[Label], Field(max_length=NAMESPACES_MAX)] = Field(default_factory=list)
+    pod_cidrs: Cidrs = Field(default_factory=list)  # home's pod networks
 
 
 class Mapped(Model):
@@ -34,6 +39,7 @@ class NamespaceMapStatus(Model):
         max_length=NAMESPACES_MAX,
         json_schema_extra={"x-kubernetes-list-type": "map", "x-kubernetes-list-map-keys": ["name"]},
     )
+    pod_cidrs: Cidrs = Field(default_factory=list)  # foreign's pod networks
 
 
 class NamespaceMap(Model):

@@ -222,7 +222,10 @@ def forge_offload_role() -> Wire:
     return forge_object(
         CLUSTER_ROLE,
         OFFLOAD_ROLE,
-        rules=[forge_rule(kind, ["get", "list", "watch"]) for kind in (CONFIG_MAP, SECRET)],
+        rules=[
+            forge_rule(kind, ["get", "list", "watch"])
+            for kind in (CONFIG_MAP, ENDPOINT_SLICE, SECRET, SERVICE)
+        ],
     )
 
 

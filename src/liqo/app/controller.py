@@ -160,6 +160,7 @@ class _Parts:
         self._abroad = Abroad(stores.nodes)
         self._triggers = Triggers(self._queues, stores, self._abroad, options.namespace)
         self._views = Watches(cluster, self._triggers.offloading.viewed, clock=clock, random=random)
+        self._triggers.offloading.retell = self._views.retell
         self._clusters = PeerClusters(
             us=home.us,
             check=self._trust.check,

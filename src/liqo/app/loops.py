@@ -31,6 +31,7 @@ class Reconciles:
     optin: Reconcile
     configmap: Reconcile
     secret: Reconcile
+    service: Reconcile
     event: Reconcile
     found: Reconcile
     domain: Reconcile
@@ -53,6 +54,7 @@ class Queues:
     optin: Queue
     configmap: Queue
     secret: Queue
+    service: Queue
     event: Queue
     found: Queue
     domain: Queue

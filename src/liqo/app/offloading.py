@@ -1,9 +1,9 @@
 """Which loop looks at what when something of offloading changes, at home or on foreign."""
 
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from datetime import timedelta
 
-from liqo.api.kinds import CONFIG_MAP, EVENT, NAMESPACE_MAP, POD, SECRET
+from liqo.api.kinds import CONFIG_MAP, ENDPOINT_SLICE, EVENT, NAMESPACE_MAP, POD, SECRET, SERVICE
 from liqo.api.meta import Key, Kind, Wire, labels_of
 from liqo.api.names import (
     CLUSTER_ID_LABEL,
@@ -16,19 +16,30 @@ from liqo.api.rights import OFFLOAD_ROLE
 from liqo.app.loops import Queues
 from liqo.app.stores import Stores
 from liqo.node.abroad import Abroad
+from liqo.node.forge_service import SERVICE_NAME_LABEL
 from liqo.node.pod_status import OVER
 from liqo.node.references import references
 
 COALESCE = timedelta(seconds=1)  # pods and nodes change in crowds; an offer follows once
 
+SOON = timedelta(milliseconds=100)  # endpoints come in crowds too
+
 
 class Offloading:
-    """Maps what changes to the keys of the loops of the room `node`."""
+    """Maps what changes to the keys of the loops of the room `node`.
+
+    Args:
+        queues: of the loops.
+        stores: of our own cluster.
+        abroad: where namespaces have a place.
+    """
 
     def __init__(self, queues: Queues, stores: Stores, abroad: Abroad) -> None:
         self._queues = queues
         self._stores = stores
         self._abroad = abroad
+        self.retell: Callable[[], object] = tuple
+        """Has all that is watched in enabled namespaces told again; set by who made those watches."""
         self._contents = {CONFIG_MAP: queues.configmap, SECRET: queues.secret}
 
     def everything(self) -> None:
@@ -53,6 +64,7 @@ class Offloading:
         for namespace in namespaces:
             for pod in self._stores.pods.by("namespace", namespace):
                 self._queues.pod.add(Key.of(pod))
+            self.retell()
 
     def on_node(self, name: str) -> None:
         """Look at the pods on a virtual node."""
@@ -89,8 +101,8 @@ class Offloading:
         told = new if new is not None else old
         if told is None:
             self.moved(key.name for key in self._stores.enabled.mapping)
-        elif kind in self._contents:
-            self._contents[kind].add(Key.of(told))
+        else:
+            self._mirrored(kind, told, told["metadata"]["namespace"])
 
     # On foreign.
 
@@ -109,8 +121,18 @@ class Offloading:
                 self._queues.pod.add(Key(home, key.name))
         elif kind is EVENT:
             self._queues.event.add(key)
-        elif kind in self._contents and (found := self._abroad.home_of(key.namespace)) is not None:
-            self._contents[kind].add(Key(found[1], key.name))
+        elif (found := self._abroad.home_of(key.namespace)) is not None:
+            self._mirrored(kind, told, found[1])
+
+    def _mirrored(self, kind: Kind, told: Wire, namespace: str) -> None:
+        """Look at one object of a namespace at home that foreign has a copy of, or should have."""
+        name = told["metadata"]["name"]
+        if kind in self._contents:
+            self._contents[kind].add(Key(namespace, name))
+        elif kind is SERVICE:
+            self._queues.service.add(Key(namespace, name))
+        elif kind is ENDPOINT_SLICE and (service := labels_of(told).get(SERVICE_NAME_LABEL)):
+            self._queues.service.add(Key(namespace, service), SOON)
 
 
 def _is_abroad(pod: Wire | None) -> bool:

@@ -20,6 +20,7 @@ from liqo.node.loop_events import ForeignEvents
 from liqo.node.loop_map import NamespaceMaps
 from liqo.node.loop_optin import EnabledNamespaces
 from liqo.node.loop_pods import OffloadedPods
+from liqo.node.loop_services import Services
 from liqo.peering.loop_document import WellKnown
 from liqo.peering.loop_incoming import IncomingPeerings
 from liqo.peering.loop_outgoing import OutgoingPeerings
@@ -164,7 +165,6 @@ def build_rooms(
             abroad=abroad,
             contents=contents,
             address=address.host,
-            known_ip=lambda _cluster_id, _ip: True,
             events=events,
             clock=clock,
         ).reconcile,
@@ -179,6 +179,7 @@ def build_rooms(
         ).reconcile,
         configmap=contents[CONFIG_MAP].reconcile,
         secret=contents[SECRET].reconcile,
+        service=Services(views=views, clusters=clusters, abroad=abroad).reconcile,
         event=ForeignEvents(
             clusters=clusters, pods=stores.pods, abroad=abroad, events=events, clock=clock
         ).reconcile,

@@ -176,7 +176,9 @@ def _prune_node(obj: Wire) -> Wire:
         metadata["annotations"] = {ENDING_ANNOTATION: since}
     return {
         "metadata": metadata,
-        "spec": {k: v for k, v in obj.get("spec", {}).items() if k in {"unschedulable", "taints"}},
+        "spec": {
+            k: v for k, v in obj.get("spec", {}).items() if k in {"unschedulable", "taints", "podCIDRs"}
+        },
         "status": {
             k: v
             for k, v in status.items()

@@ -62,6 +62,8 @@ class Triggers:
         told = new if new is not None else old
         if told is None or way is Way.INCOMING:
             self.peer(cluster_id, way)
+            if way is Way.OUTGOING:
+                self.offloading.retell()
         else:
             self.offloading.seen(cluster_id, kind, told)
 

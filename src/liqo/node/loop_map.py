@@ -3,6 +3,7 @@
 from collections.abc import Callable, Collection, Mapping
 from dataclasses import dataclass
 
+from liqo.api.cidrs import own_cidrs
 from liqo.api.foreign_cluster import ForeignCluster, counting
 from liqo.api.kinds import CONFIG_MAP, NAMESPACE_MAP, POD, SECRET
 from liqo.api.meta import Key, Wire
@@ -11,6 +12,7 @@ from liqo.api.namespace_map import NAMESPACES_MAX, NamespaceMap
 from liqo.node.abroad import Abroad, Place
 from liqo.node.loop_content import contents_in
 from liqo.node.loop_events import warnings_in
+from liqo.node.loop_services import services_in, slices_in
 from liqo.node.optin import counts
 from liqo.runtime.loop import Outcome
 from liqo.runtime.plan import is_applied
@@ -57,7 +59,8 @@ class NamespaceMaps:
             if n in told
         }
         self._watch(cluster_id, places)
-        self.moved(self.abroad.told(cluster_id, places))
+        cidrs = answer.status.pod_cidrs if answer is not None else []
+        self.moved(self.abroad.told(cluster_id, places, cidrs))
         return Outcome(writes=writes)
 
     def _wanted(self, foreign: ForeignCluster, node: Wire, answer: NamespaceMap | None) -> list[str]:
@@ -78,7 +81,7 @@ class NamespaceMaps:
             "apiVersion": NAMESPACE_MAP.api_version,
             "kind": NAMESPACE_MAP.kind,
             "metadata": {"name": name, "namespace": session.namespace},
-            "spec": {"namespaces": sorted(wanted)},
+            "spec": {"namespaces": sorted(wanted), "podCIDRs": own_cidrs(self.abroad.real_nodes())},
         }
         if seen is None and not wanted:
             return 0
@@ -101,7 +104,7 @@ class NamespaceMaps:
 def watched_in(remote: str) -> tuple[Selection, ...]:
     """Return all watches in a namespace on foreign."""
     contents = (contents_in(kind, remote) for kind in (CONFIG_MAP, SECRET))
-    return (pods_in(remote), *contents, warnings_in(remote))
+    return (pods_in(remote), *contents, services_in(remote), slices_in(remote), warnings_in(remote))
 
 
 def pods_in(remote: str) -> Selection:

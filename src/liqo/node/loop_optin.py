@@ -11,8 +11,9 @@ from liqo.api.meta import Key
 from liqo.api.rights import OFFLOAD_ROLE, forge_offload_rights
 from liqo.node.abroad import Abroad
 from liqo.node.loop_content import contents_in
+from liqo.node.loop_services import services_in, slices_in
 from liqo.runtime.loop import Outcome
-from liqo.runtime.ports import Cluster, Views
+from liqo.runtime.ports import Cluster, Selection, Views
 from liqo.runtime.store import Store
 
 MANAGER = "liqo-optin"
@@ -52,11 +53,17 @@ class EnabledNamespaces:
 
     def _view(self, name: str) -> None:
         self.viewed.add(name)
-        for kind in (CONFIG_MAP, SECRET):
-            self.views.view(contents_in(kind, name))
+        for selection in viewed_in(name):
+            self.views.view(selection)
 
     def _end(self, name: str) -> None:
         if name in self.viewed:
             self.viewed.discard(name)
-            for kind in (CONFIG_MAP, SECRET):
-                self.views.end(contents_in(kind, name))
+            for selection in viewed_in(name):
+                self.views.end(selection)
+
+
+def viewed_in(name: str) -> tuple[Selection, ...]:
+    """Return all watches in an enabled namespace."""
+    contents = (contents_in(kind, name) for kind in (CONFIG_MAP, SECRET))
+    return (*contents, services_in(name), slices_in(name))

@@ -4,9 +4,10 @@ Both sides are watched, and what is there is compared with what should be; nothi
 While a foreign cluster does not answer, nothing is concluded from what it does not say.
 """
 
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import datetime
+from functools import partial
 
 from liqo.api.kinds import POD
 from liqo.api.meta import Key, Kind, Wire
@@ -38,7 +39,6 @@ class OffloadedPods:
     abroad: Abroad
     address: str  # of the virtual nodes
     contents: Mapping[Kind, Contents]
-    known_ip: Callable[[str, str], bool]  # whether an address may be a pod's on that cluster
     events: Events
     clock: Clock
 
@@ -115,7 +115,9 @@ class OffloadedPods:
                 await session.cluster.delete(POD, Key.of(remote), uid=uid, grace=decision.grace)
                 return 1
             case Move.TELL if home is not None and remote is not None:
-                told = forge_status(home, remote, self.address, lambda ip: self.known_ip(cluster_id, ip))
+                told = forge_status(
+                    home, remote, self.address, partial(self.abroad.is_pod_address, cluster_id)
+                )
                 return await self._tell(home, told)
             case Move.FAIL if home is not None:
                 self._say(home, Reason.TAKEN_AWAY, Reason.TAKEN_AWAY.sentence)

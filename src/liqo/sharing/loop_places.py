@@ -9,12 +9,13 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import partial
 
+from liqo.api.cidrs import addresses_of, believed_cidrs, own_cidrs
 from liqo.api.cluster_config import ClusterConfigSpec
 from liqo.api.foreign_cluster import ForeignCluster
 from liqo.api.kinds import LIMIT_RANGE, NAMESPACE, NAMESPACE_MAP, NETWORK_POLICY, RESOURCE_QUOTA
 from liqo.api.meta import Key, Wire, labels_of
-from liqo.api.names import HOME_NAMESPACE_LABEL, remote_namespace, tenant_namespace
-from liqo.api.namespace_map import NamespaceMap
+from liqo.api.names import HOME_NAMESPACE_LABEL, POD_CIDRS_ANNOTATION, remote_namespace, tenant_namespace
+from liqo.api.namespace_map import NamespaceMap, NamespaceMapSpec
 from liqo.api.quantity import add, parse_amounts
 from liqo.api.reasons import Reason
 from liqo.api.rights import forge_workload_rights
@@ -62,8 +63,9 @@ class Places:
         if offer is None:
             return Outcome()  # the peering takes down what is there
         wire = self.maps.get(Key(tenant_namespace(home_id), home_id))
-        wanted = NamespaceMap.parse(wire).spec.namespaces if wire is not None else []
-        names = list(dict.fromkeys(wanted))
+        asked = NamespaceMap.parse(wire).spec if wire is not None else NamespaceMapSpec()
+        names = list(dict.fromkeys(asked.namespaces))
+        cidrs = ",".join(believed_cidrs(asked.pod_cidrs, own_cidrs(self.nodes.values()), self._hosts()))
         there = {
             labels_of(n)[HOME_NAMESPACE_LABEL]: n
             for n in self.namespaces.by("cluster-id", home_id)
@@ -72,6 +74,8 @@ class Places:
         writes = await self._remove(names, there)
         found = [await self._place(name, there.get(name), home_id) for name in names]
         placed = {n["metadata"]["name"]: n for n in found if not isinstance(n, Reason)}
+        for namespace in placed.values():
+            writes += await self._route(namespace, cidrs)
         writes += await self._bound(home_id, offer, placed)
         if wire is None:
             return Outcome(writes=writes)
@@ -142,8 +146,21 @@ class Places:
     def _network(self, remote: str, home_id: str) -> Wire:
         if self.config().peering_config.private_egress:
             return forge_open_network(remote, home_id)
-        nodes = {a["address"] for n in self.nodes.values() for a in n["status"].get("addresses") or ()}
-        return forge_network(remote, home_id, {*nodes, self.own_host()})
+        return forge_network(remote, home_id, self._hosts())
+
+    def _hosts(self) -> set[str]:
+        """Return the addresses of our nodes and API server."""
+        return {*addresses_of(self.nodes.values()), self.own_host()}
+
+    async def _route(self, namespace: Wire, cidrs: str) -> int:
+        """Note on a namespace where home's pods may be, for the policy on its EndpointSlices."""
+        metadata = namespace["metadata"]
+        if (metadata.get("annotations") or {}).get(POD_CIDRS_ANNOTATION, "") == cidrs:
+            return 0
+        patch = {"metadata": {"annotations": {POD_CIDRS_ANNOTATION: cidrs or None}}}
+        answer = await self.home.patch(NAMESPACE, Key("", metadata["name"]), patch, manager=MANAGER)
+        self.namespaces.note(answer)
+        return 1
 
     async def _mapped(self, name: str, placed: Wire | Reason, home_id: str) -> Wire:
         """Return what the map says of one namespace; home gets its rights where the quota is enforced."""
@@ -166,7 +183,7 @@ class Places:
             "apiVersion": NAMESPACE_MAP.api_version,
             "kind": NAMESPACE_MAP.kind,
             "metadata": metadata,
-            "status": {"namespaces": list(mapped)},
+            "status": {"namespaces": list(mapped), "podCIDRs": own_cidrs(self.nodes.values())},
         }
         apply = Apply(kind=NAMESPACE_MAP, obj=body, seen=wire, subresource="status")
         return await act(Plan((apply,)), self.home, manager=MANAGER, events=self.events)

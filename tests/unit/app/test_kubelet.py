@@ -88,9 +88,9 @@ def test_only_containers_of_pods_on_virtual_nodes_are_there(pod: str, container:
 
 def test_what_the_other_cluster_says_of_a_namespace_counts() -> None:
     known = ways()
-    known.abroad.told(FOREIGN_ID, {"shop": Place(remote="elsewhere")})
+    known.abroad.told(FOREIGN_ID, {"shop": Place(remote="elsewhere")}, [])
     assert known.locate("shop", "web", "main") == Where(NODE, FOREIGN_ID, "elsewhere")
-    known.abroad.told(FOREIGN_ID, {"shop": Place(reason="Refused")})
+    known.abroad.told(FOREIGN_ID, {"shop": Place(reason="Refused")}, [])
     assert known.locate("shop", "web", "main") is None
 
 
