@@ -133,6 +133,8 @@ def test_what_a_domain_with_autojoin_shows_is_joined(search: Peers) -> None:
     )
     search.lab.kubectl("rome", "apply", "-f", "-", text=MANIFEST.replace("autojoin: false", "autojoin: true"))
     search.until(lambda: search.is_ready("rome"), UNTIL)
+    (node,) = search.virtual_nodes("rome")
+    assert node["metadata"]["labels"]["liqo.io/autojoined"] == "true"  # nobody joined it
     search.lab.set_records("")  # it leaves the domain, and stays joined
     name = search.id_of("milan")
 

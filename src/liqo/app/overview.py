@@ -8,6 +8,7 @@ from liqo.api.federation_request import FederationRequest
 from liqo.api.foreign_cluster import ForeignCluster
 from liqo.api.meta import find_condition
 from liqo.api.reasons import ConditionType, Reason
+from liqo.app.opt_in import Offloaded
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -55,6 +56,7 @@ class Overview:
     who_may: str
     shared: Sequence[Shared]
     used: Sequence[Used]
+    offloaded: Sequence[Offloaded]
     waiting: Sequence[Waiting]
 
 
@@ -63,6 +65,7 @@ def look(
     config: ClusterConfigSpec,
     foreigns: Sequence[ForeignCluster],
     requests: Sequence[FederationRequest],
+    offloaded: Sequence[Offloaded],
 ) -> Overview:
     """Return what a person wants to know at a glance."""
     outgoing = config.advertisement_config.outgoing
@@ -75,6 +78,7 @@ def look(
         who_may=_who_may(config),
         shared=[_shared(f) for f in foreigns if f.status.incoming and f.status.incoming.phase],
         used=[_used(f) for f in foreigns if f.spec.join or (f.status.outgoing and f.status.outgoing.phase)],
+        offloaded=offloaded,
         waiting=[*_waiting_requests(requests), *(w for f in foreigns for w in _waiting_join(f))],
     )
 

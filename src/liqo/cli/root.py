@@ -5,7 +5,20 @@ from typing import Annotated
 
 import typer
 
-from liqo.cli import controller, demo, discover, dns, installing, lab, lan, peers, requests, sharing, status
+from liqo.cli import (
+    controller,
+    demo,
+    discover,
+    dns,
+    installing,
+    lab,
+    lan,
+    offloading,
+    peers,
+    requests,
+    sharing,
+    status,
+)
 
 app = typer.Typer(
     name="liqo",
@@ -19,7 +32,7 @@ app = typer.Typer(
 app.add_typer(lab.app, name="lab")
 app.add_typer(discover.app, name="discover")
 app.add_typer(dns.app, name="dns")
-for group in (installing, peers, requests, sharing, status, controller, lan, demo):
+for group in (installing, peers, offloading, requests, sharing, status, controller, lan, demo):
     group.mount(app)
 
 

@@ -32,6 +32,7 @@ def status(
 
     Example: liqo status
     """
+    from liqo.app.opt_in import list_offloaded  # noqa: PLC0415  the CLI starts fast
     from liqo.app.overview import look  # noqa: PLC0415  the CLI starts fast
     from liqo.app.peers import list_foreign  # noqa: PLC0415
     from liqo.app.setup import connected  # noqa: PLC0415
@@ -43,8 +44,9 @@ def status(
             config = effective(await _maybe(cluster, CLUSTER_CONFIG, Key("", CONFIG_NAME)))
             page = await cluster.list(Selection(FEDERATION_REQUEST, namespace=namespace))
             requests = [FederationRequest.parse(w) for w in page.items]
+            offloaded = await list_offloaded(cluster)
         cluster_id = ((ids or {}).get("data") or {}).get(CLUSTER_ID_CONFIG_MAP, "")
-        return look(cluster_id, config, foreigns, requests)
+        return look(cluster_id, config, foreigns, requests, offloaded)
 
     seen = asyncio.run(run())
     if output is Output.JSON:
@@ -84,6 +86,9 @@ def _lines(seen: Overview) -> list[str]:
         ready = "Ready" if peer.ready else f"not Ready {peer.why}".rstrip()
         node = f"node {peer.node} {ready}" if peer.node else "no node yet"
         lines += [f"  {peer.name} ({peer.cluster_id}): {peer.phase or '-'}, {node}", f"    stop: {peer.stop}"]
+    if seen.offloaded:
+        lines += ["", "Pods that may run elsewhere:"]
+        lines += [f"  {o.namespace}: {o.where()}" for o in seen.offloaded]
     lines += ["", "Waiting:" if seen.waiting else "Waiting: nothing"]
     for item in seen.waiting:
         lines += [f"  {item.what}", f"    why:  {item.why}", f"    look: {item.hint}"]
