@@ -255,6 +255,28 @@ def _unscheduled(shop: Shop) -> list[str]:
     ]
 
 
+def test_what_changes_at_home_changes_abroad_and_in_the_same_pod(shop: Shop) -> None:
+    shop.pod("web", containers=[{"name": "web", "image": "web:1"}])
+    shop.peers.until(lambda: shop.is_running(1))
+    (before,) = shop.on_foreign()
+    shop.kubectl("label", "pod", "web", "tier=front", "app=old")
+    shop.kubectl("set", "image", "pod/web", "web=web:2")
+    shop.peers.until(lambda: _told_abroad(shop) == ("web:2", {"tier": "front", "app": "old"}))
+    shop.kubectl("label", "pod", "web", "tier-", "app=new", "--overwrite")
+    shop.peers.until(lambda: _told_abroad(shop) == ("web:2", {"app": "new"}))
+    (after,) = shop.on_foreign()
+    assert after["metadata"]["uid"] == before["metadata"]["uid"]
+    assert shop.is_running(1)
+
+
+def _told_abroad(shop: Shop) -> tuple[str, dict[str, str]]:
+    """Return the image of the only pod on foreign, and its labels but those of its node there."""
+    (pod,) = shop.on_foreign()
+    labels = pod["metadata"].get("labels", {})
+    own = {name: text for name, text in labels.items() if not name.startswith("topology.kubernetes.io/")}
+    return pod["spec"]["containers"][0]["image"], own
+
+
 def test_a_namespace_that_may_no_longer_keeps_what_runs_and_goes_after_it(shop: Shop) -> None:
     shop.deploy(2)
     shop.peers.until(lambda: shop.is_running(2))

@@ -9,7 +9,7 @@ from functools import partial
 import pytest
 
 from liqo.adapters.kube import HttpCluster
-from liqo.api.kinds import BINDING, NAMESPACE, POD
+from liqo.api.kinds import BINDING, NAMESPACE, NODE, POD
 from liqo.api.meta import Key, Wire
 from liqo.api.rights import forge_object
 from liqo.errors import Forbidden, Invalid
@@ -96,6 +96,39 @@ async def test_other_nodes_are_for_everybody(bench: Bench) -> None:
     await _namespace(bench.admin, "home")
     await _pod(bench.admin, "home", nodeName="rome-node-1")
     await bench.admin.delete(POD, Key("home", "web"), grace=0)
+
+
+async def _debug(admin: HttpCluster) -> None:
+    container = {"name": "shell", "image": "shell:1", "targetContainerName": "web"}
+    patch = {"spec": {"ephemeralContainers": [container]}}
+    await admin.patch(POD, Key("abroad", "web"), patch, subresource="ephemeralcontainers")
+
+
+async def _resize(admin: HttpCluster) -> None:
+    patch = {
+        "spec": {"containers": [{"name": "web", "image": "web:1", "resources": {"requests": {"cpu": "2"}}}]}
+    }
+    await admin.patch(POD, Key("abroad", "web"), patch, subresource="resize")
+
+
+CHANGES = {"debugs it": _debug, "resizes it": _resize}
+
+
+@pytest.mark.parametrize("sentence", CHANGES)
+async def test_what_would_never_come_about_abroad_is_refused_at_once(bench: Bench, sentence: str) -> None:
+    await _namespace(bench.admin, "abroad", enabled="true")
+    room = {"cpu": "8", "memory": "8Gi", "pods": "8"}  # which a resize asks for
+    await bench.admin.create(
+        NODE, forge_object(NODE, VIRTUAL, status={"allocatable": room, "capacity": room})
+    )
+    resources = {"requests": {"cpu": "1"}}
+    container = {"name": "web", "image": "web:1", "resources": resources}
+    await _pod(bench.admin, "abroad", nodeName=VIRTUAL, containers=[container])
+    try:
+        await stopped_by(bench, "liqo-running", partial(CHANGES[sentence], bench.admin), Invalid)
+    finally:
+        await bench.admin.delete(POD, Key("abroad", "web"), grace=0)
+        await bench.admin.delete(NODE, Key("", VIRTUAL))
 
 
 BAD: dict[str, dict[str, str]] = {

@@ -14,6 +14,7 @@ METADATA = (
     "namespace",
     "uid",
     "resourceVersion",
+    "generation",
     "deletionTimestamp",
     "deletionGracePeriodSeconds",
 )

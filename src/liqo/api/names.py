@@ -48,8 +48,16 @@ HOME_NAMESPACE_ANNOTATION = HOME_NAMESPACE_LABEL  # on a pod on foreign, as the 
 HOME_UID_ANNOTATION = "liqo.io/home-uid"  # the pod at home that it stands for
 HOME_NODE_ANNOTATION = "liqo.io/home-node"  # the virtual node there
 HOME_ACCOUNT_ANNOTATION = "liqo.io/home-service-account"  # its service account there
+HOME_LABELS_ANNOTATION = "liqo.io/home-labels"  # the names of the labels that came from there, with commas
+HOME_FORM_ANNOTATION = "liqo.io/home-form"  # a digest of what may change of it while it runs
 HOME_ANNOTATIONS = frozenset(
-    {HOME_NAMESPACE_ANNOTATION, HOME_UID_ANNOTATION, HOME_NODE_ANNOTATION, HOME_ACCOUNT_ANNOTATION}
+    {
+        HOME_NAMESPACE_ANNOTATION,
+        HOME_UID_ANNOTATION,
+        HOME_NODE_ANNOTATION,
+        HOME_ACCOUNT_ANNOTATION,
+        HOME_FORM_ANNOTATION,
+    }
 )
 OUTGOING_FINALIZER = "liqo.io/outgoing"
 INCOMING_FINALIZER = "liqo.io/incoming"

@@ -16,7 +16,7 @@ _TEXT_MAX = CLUSTERS_MAX * (LABEL_MAX + len(", "))
 
 def forge_placement() -> list[Policy]:
     """Return the policies about pods on virtual nodes, and about what a namespace says of them."""
-    return [_pods(), _namespaces()]
+    return [_pods(), _running(), _namespaces()]
 
 
 def _pods() -> Policy:
@@ -35,6 +35,29 @@ def _pods() -> Policy:
                 "liqo offload NAMESPACE",
             )
         ],
+    )
+
+
+def _running() -> Policy:
+    """Refuse at once what would be taken here, and never come about there."""
+    asked = "request.?subResource.orValue('')"
+    return Policy(
+        name="liqo-running",
+        kinds=[(POD, ["ephemeralcontainers", "resize"])],
+        operations=["UPDATE"],
+        applies=f"object.spec.?nodeName.orValue('').startsWith('{NODE_PREFIX}')",
+        checks=[
+            Check(
+                f"{asked} != 'ephemeralcontainers'",
+                "a pod that runs on another cluster takes no ephemeral containers; use kubectl exec, or kubectl "
+                "debug with --copy-to",
+            ),
+            Check(
+                f"{asked} != 'resize'",
+                "a pod that runs on another cluster is not resized in place; make it anew with other resources",
+            ),
+        ],
+        forbids=False,
     )
 
 

@@ -7,13 +7,18 @@ what is about home's own hosts or its API server cannot be had abroad, and is re
 
 from collections.abc import Mapping, Sequence
 
+import orjson
+
 from liqo.api.kinds import POD
 from liqo.api.meta import Wire
 from liqo.api.names import (
     HOME_ACCOUNT_ANNOTATION,
+    HOME_FORM_ANNOTATION,
+    HOME_LABELS_ANNOTATION,
     HOME_NAMESPACE_ANNOTATION,
     HOME_NODE_ANNOTATION,
     HOME_UID_ANNOTATION,
+    short_hash,
 )
 from liqo.api.reasons import Reason
 from liqo.errors import Refused
@@ -75,6 +80,7 @@ SELECTABLE = ("kubernetes.io/arch", "kubernetes.io/os", "topology.kubernetes.io/
 """Node labels that mean the same on both clusters."""
 
 OWN_ANNOTATIONS = ("liqo.io/", "kubectl.kubernetes.io/last-applied-configuration", "kubernetes.io/config.")
+OF_A_NODE = "topology.kubernetes.io/"  # labels that a pod gets from its node when it is bound (KEP-4742)
 TOKEN_MOUNT = "/var/run/secrets/kubernetes.io/serviceaccount"  # noqa: S105  where the API server mounts a token by itself
 
 FIELDS = {
@@ -129,9 +135,19 @@ def forge_metadata(home: Wire, remote: str) -> Wire:
         HOME_ACCOUNT_ANNOTATION: spec.get("serviceAccountName") or "default",
     }
     forged: Wire = {"name": metadata["name"], "namespace": remote, "annotations": annotations}
-    if metadata.get("labels"):
-        forged["labels"] = dict(metadata["labels"])
+    labels = metadata.get("labels") or {}
+    if labels := {name: text for name, text in labels.items() if not name.startswith(OF_A_NODE)}:
+        forged["labels"] = labels
+        annotations[HOME_LABELS_ANNOTATION] = ",".join(sorted(labels))
+    annotations[HOME_FORM_ANNOTATION] = _form(forged, spec)
     return forged
+
+
+def _form(metadata: Wire, spec: Wire) -> str:
+    """Return a digest of all that may change of a pod while it runs (core/v1, pods update)."""
+    images = [[c.get("image") for c in spec.get(group) or ()] for group in ("initContainers", "containers")]
+    changing = (metadata["annotations"], metadata.get("labels"), images, spec.get("activeDeadlineSeconds"))
+    return short_hash(orjson.dumps(changing, option=orjson.OPT_SORT_KEYS).decode())
 
 
 def check(spec: Wire) -> None:

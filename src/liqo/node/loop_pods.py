@@ -12,12 +12,13 @@ from functools import partial
 from liqo.api.kinds import POD
 from liqo.api.meta import Key, Kind, Wire
 from liqo.api.reasons import Reason
-from liqo.errors import Conflict, Fault, Forbidden, Invalid, Refused, Unavailable
+from liqo.errors import Absent, Conflict, Fault, Forbidden, Invalid, Refused, Unavailable
 from liqo.node.abroad import Abroad, Place
 from liqo.node.forge_pod import forge_pod
 from liqo.node.loop import PODS_GO_WITHIN
 from liqo.node.loop_content import Contents, contents_in
 from liqo.node.loop_map import pods_in
+from liqo.node.pod_change import forge_change, is_current
 from liqo.node.pod_decide import Decision, Move, decide, home_uid
 from liqo.node.pod_status import forge_body, forge_lost, forge_refused, forge_status, is_told
 from liqo.node.references import references
@@ -115,10 +116,11 @@ class OffloadedPods:
                 await session.cluster.delete(POD, Key.of(remote), uid=uid, grace=decision.grace)
                 return 1
             case Move.TELL if home is not None and remote is not None:
-                told = forge_status(
-                    home, remote, self.address, partial(self.abroad.is_pod_address, cluster_id)
+                known, current = partial(self.abroad.is_pod_address, cluster_id), is_current(home, remote)
+                writes = await self._tell(
+                    home, forge_status(home, remote, self.address, known, current=current)
                 )
-                return await self._tell(home, told)
+                return writes if current else writes + await self._keep_up(session, home, remote)
             case Move.FAIL if home is not None:
                 self._say(home, Reason.TAKEN_AWAY, Reason.TAKEN_AWAY.sentence)
                 return await self._tell(home, forge_lost(home))
@@ -147,6 +149,25 @@ class OffloadedPods:
         except (Forbidden, Invalid) as fault:
             return await self._refused_there(home, fault)
         return writes + 1
+
+    async def _keep_up(self, session: Session, home: Wire, remote: Wire) -> int:
+        """Have a pod on foreign follow what was changed at home.
+
+        Raises:
+            Conflict: it changed there in this very moment.
+            Unavailable: foreign does not take it now; it is tried again, ever more slowly.
+        """
+        key = Key.of(remote)
+        try:
+            whole = await session.cluster.get(POD, key)
+            if home_uid(whole) == home["metadata"]["uid"]:
+                await session.cluster.patch(POD, key, forge_change(home, whole))
+        except Absent:
+            return 0  # the watch tells of it in a moment
+        except (Forbidden, Invalid) as fault:
+            self._say(home, Reason.REFUSED_THERE, fault.message)
+            raise Unavailable(fault.message, reason=Reason.REFUSED_THERE) from fault
+        return 1
 
     async def _take_along(self, session: Session, cluster_id: str, home: Wire, namespace: str) -> int:
         """Send the ConfigMaps and Secrets that a pod refers to and that are not there yet."""

@@ -34,10 +34,13 @@ STATES = {
     "running": ("startedAt",),
     "terminated": ("reason", "message", "startedAt", "finishedAt", "containerID"),
 }
+PLAIN = ("phase", "reason", "message", "startTime", "podIP", "hostIP", "observedGeneration")
 GROUPS = ("containerStatuses", "initContainerStatuses")
 
 
-def forge_status(home: Wire, remote: Wire, address: str, known_ip: Callable[[str], bool]) -> Wire:
+def forge_status(
+    home: Wire, remote: Wire, address: str, known_ip: Callable[[str], bool], *, current: bool = True
+) -> Wire:
     """Return the status of the pod at home.
 
     Args:
@@ -45,6 +48,7 @@ def forge_status(home: Wire, remote: Wire, address: str, known_ip: Callable[[str
         remote: the one on foreign.
         address: of the virtual node; "" if it has none.
         known_ip: whether an address may be a pod's over there.
+        current: whether what home's pod is now has arrived on foreign.
     """
     told = remote.get("status") or {}
     status: Wire = {"phase": told["phase"] if told.get("phase") in PHASES else "Pending"}
@@ -66,7 +70,24 @@ def forge_status(home: Wire, remote: Wire, address: str, known_ip: Callable[[str
         if found := [_container(c) for c in _list(told.get(group))]:
             status[group] = found
     status["conditions"] = _conditions(home, told)
+    if generation := _observed(home, remote, current=current):
+        status["observedGeneration"] = generation
+        for condition in status["conditions"]:
+            condition["observedGeneration"] = generation
     return status
+
+
+def _observed(home: Wire, remote: Wire, *, current: bool) -> int:
+    """Return which generation of the pod at home runs (KEP-5067), as far as foreign tells; 0 if nobody knows.
+
+    A change that did not arrive there yet leaves what was told before.
+    """
+    told, sent = remote.get("status") or {}, remote["metadata"].get("generation")
+    if current and sent and told.get("observedGeneration") == sent:
+        found = home["metadata"].get("generation")
+    else:
+        found = (home.get("status") or {}).get("observedGeneration")
+    return found or 0
 
 
 def _conditions(home: Wire, told: Wire) -> list[Wire]:
@@ -171,7 +192,7 @@ def forge_lost(home: Wire) -> Wire:
 def is_told(home: Wire, wanted: Wire) -> bool:
     """Return whether the pod at home says it already, for all that we write."""
     seen = home.get("status") or {}
-    for name in (*GROUPS, "phase", "reason", "message", "startTime", "podIP", "hostIP"):
+    for name in (*GROUPS, *PLAIN):
         if _bare(seen.get(name)) != _bare(wanted.get(name)):
             return False
     mine = {

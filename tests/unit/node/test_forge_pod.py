@@ -40,18 +40,26 @@ def pod(**spec: Any) -> Wire:
 
 def test_metadata_says_for_whom_it_stands_and_brings_no_owners() -> None:
     metadata = forge_pod(pod(), REMOTE)["metadata"]
+    assert metadata["annotations"].pop("liqo.io/home-form")
     assert metadata == {
         "name": "web-0",
         "namespace": REMOTE,
         "labels": {"app": "web"},
         "annotations": {
             "note": "1",
+            "liqo.io/home-labels": "app",
             "liqo.io/home-namespace": "shop",
             "liqo.io/home-uid": "5a",
             "liqo.io/home-node": "liqo-milan-abcdef",
             "liqo.io/home-service-account": "shopkeeper",
         },
     }
+
+
+def test_labels_of_the_virtual_node_are_not_those_of_a_node_there() -> None:
+    bound = pod()
+    bound["metadata"]["labels"]["topology.kubernetes.io/zone"] = "liqo-milan-abcdef"
+    assert forge_pod(bound, REMOTE)["metadata"]["labels"] == {"app": "web"}
 
 
 def test_what_is_home_s_scheduling_stays_at_home() -> None:

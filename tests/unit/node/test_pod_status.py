@@ -51,7 +51,7 @@ JSON = st.recursive(
 
 
 def tell(told: Any, home: Wire = HOME) -> Wire:
-    return forge_status(home, {"status": told}, ADDRESS, lambda ip: ip.startswith("10.1."))
+    return forge_status(home, {"metadata": {}, "status": told}, ADDRESS, lambda ip: ip.startswith("10.1."))
 
 
 def test_a_running_pod_is_told_whole_and_with_nothing_else() -> None:
@@ -111,7 +111,9 @@ def test_what_was_told_is_not_told_again() -> None:
 
 
 def test_one_that_was_only_created_is_nothing_new() -> None:
-    assert is_told(HOME, forge_status(HOME, {"status": {"phase": "Pending"}}, "", lambda _ip: True))
+    assert is_told(
+        HOME, forge_status(HOME, {"metadata": {}, "status": {"phase": "Pending"}}, "", lambda _ip: True)
+    )
 
 
 def test_a_refused_pod_waits_and_says_for_what() -> None:
@@ -140,3 +142,30 @@ def test_whatever_a_hostile_cluster_writes_is_bounded_and_of_known_fields(told: 
 @given(JSON)
 def test_a_status_of_any_shape_is_survived(told: Any) -> None:
     assert tell(told if isinstance(told, dict) else {})["phase"]
+
+
+OBSERVED: Wire = {
+    "phase": "Running",
+    "observedGeneration": 2,
+    "conditions": [{"type": "Ready", "status": "True"}],
+}
+
+
+def at_home(generation: int, told: int | None = None) -> Wire:
+    status = HOME["status"] | ({"observedGeneration": told} if told else {})
+    return {**HOME, "metadata": {**HOME["metadata"], "generation": generation}, "status": status}
+
+
+def observed(home: Wire, sent: int, *, current: bool) -> Any:
+    remote = {"metadata": {"generation": sent}, "status": OBSERVED}
+    status = forge_status(home, remote, ADDRESS, lambda _ip: True, current=current)
+    assert {c.get("observedGeneration") for c in status["conditions"]} == {status.get("observedGeneration")}
+    return status.get("observedGeneration")
+
+
+def test_a_generation_is_observed_when_foreign_runs_what_was_sent_of_it() -> None:
+    assert observed(at_home(5, told=4), sent=2, current=True) == 5
+    assert observed(at_home(5, told=4), sent=3, current=True) == 4  # it has it, and does not run it yet
+    assert observed(at_home(5, told=4), sent=2, current=False) == 4  # it has not got it yet
+    assert observed(at_home(5), sent=3, current=True) is None
+    assert observed(HOME, sent=2, current=True) is None  # home's API server is too old to count
