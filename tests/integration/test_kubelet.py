@@ -3,7 +3,7 @@
 import asyncio
 import ssl
 from collections.abc import AsyncIterator, Awaitable, Callable
-from contextlib import asynccontextmanager
+from contextlib import asynccontextmanager, suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -46,6 +46,7 @@ class Bench:
     metrics: Metrics
     heads: list[bytes] = field(default_factory=list)
     abroad: Abroad | None = None
+    callers: list[asyncio.StreamWriter] = field(default_factory=list)
 
     async def call(self, user: str | None = API_SERVER, *, ca: Pair = CA) -> Ends:
         """Connect with a certificate of that user."""
@@ -56,7 +57,16 @@ class Bench:
             file = self.folder / "client.pem"
             file.write_text(pair.key_pem + pair.certificate_pem)
             context.load_cert_chain(file)
-        return await asyncio.open_connection(HOST, self.port, ssl=context)
+        reader, writer = await asyncio.open_connection(HOST, self.port, ssl=context)
+        self.callers.append(writer)
+        return reader, writer
+
+    async def hang_up(self) -> None:
+        """End all calls, however the other side takes it."""
+        for writer in self.callers:
+            writer.transport.abort()
+            with suppress(OSError):
+                await writer.wait_closed()
 
     async def ask(self, head: bytes, user: str | None = API_SERVER, *, ca: Pair = CA) -> bytes:
         """Return the whole answer to a request, nothing if TLS fails."""
@@ -112,6 +122,7 @@ async def serving_and_server(folder: Path) -> AsyncIterator[tuple[Bench, Kubelet
         await server.use(context_for(CA))
         yield bench, server
     finally:
+        await bench.hang_up()
         await server.cleanup()
         listening.close()
 
