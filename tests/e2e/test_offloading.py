@@ -277,6 +277,12 @@ def _told_abroad(shop: Shop) -> tuple[str, dict[str, str]]:
     return pod["spec"]["containers"][0]["image"], own
 
 
+def test_a_pod_may_select_what_all_nodes_over_there_have(shop: Shop) -> None:
+    wanted = {"kubernetes.io/arch": "amd64", "topology.kubernetes.io/region": "lab"}
+    shop.pod("picky", nodeSelector={"liqo.io/type": "virtual-node", **wanted})
+    shop.peers.until(lambda: shop.is_running(1))
+
+
 def test_a_namespace_that_may_no_longer_keeps_what_runs_and_goes_after_it(shop: Shop) -> None:
     shop.deploy(2)
     shop.peers.until(lambda: shop.is_running(2))

@@ -21,6 +21,7 @@ from liqo.api.meta import ObjectMeta
 from liqo.api.model import Model
 
 Resources = Annotated[dict[str, QuantityText], Field(max_length=RESOURCES_MAX)]
+NodeLabels = Annotated[dict[str, Annotated[str, Field(max_length=63)]], Field(max_length=LABELS_MAX)]
 
 
 class AdvertisementSpec(Model):
@@ -35,9 +36,7 @@ class AdvertisementSpec(Model):
     message: Message = ""
     answers: Jti
     resources: Resources = Field(default_factory=dict)
-    labels: Annotated[dict[str, Annotated[str, Field(max_length=63)]], Field(max_length=LABELS_MAX)] = Field(
-        default_factory=dict
-    )
+    labels: NodeLabels = Field(default_factory=dict)  # that all nodes have with this value
     kube_config: Sealed | None = None
     token_seen: Digest = ""
 

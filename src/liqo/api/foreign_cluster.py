@@ -5,7 +5,7 @@ from typing import Annotated, ClassVar, Literal
 
 from pydantic import ConfigDict, Field
 
-from liqo.api.advertisement import Resources
+from liqo.api.advertisement import NodeLabels, Resources
 from liqo.api.bounds import ClusterIDText, Digest, Jti, Label, Message, ReasonText, Sealed, Url
 from liqo.api.meta import Condition, ObjectMeta
 from liqo.api.model import Model, Time
@@ -94,6 +94,7 @@ class Incoming(Model):
     token_expires: Time | None = None
     access: Digest = ""  # of our own address and CA, as we handed them over
     offered: Resources | None = None  # by the room `sharing`
+    offered_labels: NodeLabels = Field(default_factory=dict)  # by the room `sharing`, too
     accepted_at: Time | None = None
     reason: ReasonText = ""
     message: Message = ""

@@ -37,6 +37,12 @@ NODE_PREFIX = "liqo-"  # of the names of virtual nodes
 ENDING_ANNOTATION = (
     "liqo.io/ending-since"  # on a virtual node: it takes no pods, and those it has are deleted
 )
+NODE_LABELS = ("kubernetes.io/arch", "kubernetes.io/os", "topology.kubernetes.io/region")
+FOREIGN_PREFIX = (
+    "foreign.liqo.io/"  # of labels that a cluster's owner gives all nodes, for others to select by
+)
+"""Labels of nodes that mean the same on both clusters: offered, taken over by the virtual node, selectable abroad."""
+
 NODE_TAINT = "virtual-node.liqo.io/not-allowed"
 ENABLED_LABEL = "liqo.io/enabled"  # on a namespace at home, "true": its pods may run abroad
 CLUSTERS_ANNOTATION = "liqo.io/clusters"  # on such a namespace: only on these, names or ids, with commas

@@ -18,6 +18,7 @@ from liqo.discovery.sighting import LAN
 from liqo.node.abroad import Abroad, ending_since
 from liqo.runtime.ports import Way
 from liqo.runtime.queue import NOW
+from liqo.sharing.capacity import is_offered
 from liqo.sharing.loop_offer import ALL
 
 
@@ -262,7 +263,8 @@ def _offerable(node: Wire | None) -> object:
         return None
     status = node.get("status", {})
     ready = [c["status"] for c in status.get("conditions") or () if c["type"] == "Ready"]
-    return node.get("spec", {}).get("unschedulable"), status.get("allocatable"), ready
+    told = {name: value for name, value in labels_of(node).items() if is_offered(name)}
+    return node.get("spec", {}).get("unschedulable"), status.get("allocatable"), ready, told
 
 
 def _placed(pod: Wire | None) -> object:

@@ -3,11 +3,10 @@
 import re
 from collections.abc import Mapping
 
+from liqo.api.names import FOREIGN_PREFIX, NODE_LABELS
 from liqo.api.quantity import UNIT, Amounts, format_amounts, parse_amounts
 
 PLAIN = {"cpu", "memory", "ephemeral-storage", "pods"}
-LABELS = ("kubernetes.io/arch", "kubernetes.io/os", "topology.kubernetes.io/region")
-FOREIGN_PREFIX = "foreign.liqo.io/"
 NAME_MAX = 253 + 1 + 63  # a qualified name: domain, slash, name
 TIMES_HOME = 10  # the most that is believed where nobody said otherwise
 _EXTENDED = re.compile(
@@ -49,7 +48,7 @@ def limit_of(spec: Mapping[str, str], config: Mapping[str, str], home: Amounts) 
 
 def is_foreign_label(name: str) -> bool:
     """Return whether a label is one that a foreign cluster may set on its node."""
-    return name in LABELS or name.startswith(FOREIGN_PREFIX)
+    return name in NODE_LABELS or name.startswith(FOREIGN_PREFIX)
 
 
 def believed_labels(offered: Mapping[str, str]) -> dict[str, str]:

@@ -18,6 +18,7 @@ from liqo.api.names import (
     HOME_NAMESPACE_ANNOTATION,
     HOME_NODE_ANNOTATION,
     HOME_UID_ANNOTATION,
+    NODE_LABELS,
     short_hash,
 )
 from liqo.api.reasons import Reason
@@ -76,9 +77,6 @@ VOLUMES = ("configMap", "downwardAPI", "emptyDir", "projected", "secret")
 
 PROJECTED = {"configMap", "downwardAPI", "secret"}  # of a projected volume's sources
 HOST = ("hostIPC", "hostNetwork", "hostPID")
-SELECTABLE = ("kubernetes.io/arch", "kubernetes.io/os", "topology.kubernetes.io/region")
-"""Node labels that mean the same on both clusters."""
-
 OWN_ANNOTATIONS = ("liqo.io/", "kubectl.kubernetes.io/last-applied-configuration", "kubernetes.io/config.")
 OF_A_NODE = "topology.kubernetes.io/"  # labels that a pod gets from its node when it is bound (KEP-4742)
 TOKEN_MOUNT = "/var/run/secrets/kubernetes.io/serviceaccount"  # noqa: S105  where the API server mounts a token by itself
@@ -108,7 +106,7 @@ def forge_pod(home: Wire, remote: str) -> Wire:
     volumes = [_volume(v) for v in spec.get("volumes") or () if v["name"] not in dropped]
     if volumes:
         forged["volumes"] = volumes
-    selector = {k: v for k, v in (spec.get("nodeSelector") or {}).items() if k in SELECTABLE}
+    selector = {k: v for k, v in (spec.get("nodeSelector") or {}).items() if k in NODE_LABELS}
     if selector:
         forged["nodeSelector"] = selector
     forged["automountServiceAccountToken"] = False

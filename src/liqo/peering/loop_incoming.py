@@ -230,8 +230,8 @@ class IncomingPeerings(Tenants):
             await grant(self.home, rights, manager=MANAGER, clock=self.clock)
         latest = self.foreigns.get(Key("", foreign.metadata.name))
         now_there = ForeignCluster.parse(latest).status.incoming if latest is not None else None
-        offered = incoming.offered or (now_there.offered if now_there is not None else None)
-        if offered is None:
+        offer = incoming if incoming.offered or now_there is None else now_there
+        if offer.offered is None:
             if adopted:
                 await self._tell(foreign, incoming.wire() | {"kubeConfig": sealed}, [])
             return Outcome(outcome="waiting", reason=Reason.COMPUTING)  # the room `sharing` wakes us
@@ -249,7 +249,8 @@ class IncomingPeerings(Tenants):
             "phase": "Offered",
             "answers": asked.jti,
             "namespace": tenant_namespace(cluster_id),
-            "resources": dict(offered),
+            "resources": dict(offer.offered),
+            "labels": dict(offer.offered_labels),
             "kubeConfig": current,
             "tokenSeen": token_seen,
         }

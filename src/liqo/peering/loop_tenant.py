@@ -147,7 +147,7 @@ class Tenants:
         only: frozenset[str] | None = None,
     ) -> int:
         """Write our part of the status; what is offered belongs to the room `sharing`."""
-        mine = {k: v for k, v in (incoming or {}).items() if k != "offered"}
+        mine = {k: v for k, v in (incoming or {}).items() if k not in {"offered", "offeredLabels"}}
         return await self._owner.tell(foreign, {"incoming": mine} if mine else {}, changes, only=only)
 
     @property

@@ -2,8 +2,9 @@
 
 from collections.abc import Iterable, Mapping
 
+from liqo.api.bounds import LABELS_MAX
 from liqo.api.meta import Wire, labels_of
-from liqo.api.names import NODE_TYPE_LABEL, VIRTUAL_NODE
+from liqo.api.names import FOREIGN_PREFIX, NODE_LABELS, NODE_TYPE_LABEL, VIRTUAL_NODE
 from liqo.api.quantity import add, parse_amounts
 
 FINISHED = {"Succeeded", "Failed"}
@@ -15,6 +16,18 @@ def is_offered_from(node: Wire) -> bool:
         return False
     conditions = node.get("status", {}).get("conditions") or ()
     return any(c["type"] == "Ready" and c["status"] == "True" for c in conditions)
+
+
+def common_labels(nodes: Iterable[Wire]) -> dict[str, str]:
+    """Return the labels, of those that mean the same everywhere, that all nodes that count have with one value."""
+    labels = [{k: v for k, v in labels_of(n).items() if is_offered(k)} for n in nodes if is_offered_from(n)]
+    shared = set.intersection(*(set(found.items()) for found in labels)) if labels else set()
+    return dict(sorted(shared)[:LABELS_MAX])
+
+
+def is_offered(label: str) -> bool:
+    """Return whether a node's label is one that others are told."""
+    return label in NODE_LABELS or label.startswith(FOREIGN_PREFIX)
 
 
 def allocatable(node: Wire) -> dict[str, int]:

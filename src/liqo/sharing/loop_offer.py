@@ -13,7 +13,7 @@ from liqo.runtime.loop import Outcome
 from liqo.runtime.plan import Apply, Plan, act
 from liqo.runtime.ports import Cluster, Events
 from liqo.runtime.store import Store
-from liqo.sharing.capacity import FINISHED, free, requests
+from liqo.sharing.capacity import FINISHED, common_labels, free, requests
 from liqo.sharing.offer import Tenant, matters, offers
 
 MANAGER = "liqo-offer"
@@ -47,10 +47,13 @@ class Offers:
         tenants = [self._tenant(f, owners) for f in accepted]
         percentage = self.config().advertisement_config.outgoing.resource_sharing_percentage
         found = offers(left, tenants, percentage)
+        labels = common_labels(self.nodes.values())
         for foreign, tenant in zip(accepted, tenants, strict=True):
-            offer = found[tenant.cluster_id]
-            if matters(tenant.offered, offer):
-                writes += await self._write(foreign, format_amounts(offer))
+            offer, incoming = found[tenant.cluster_id], foreign.status.incoming
+            assert incoming is not None
+            if matters(tenant.offered, offer) or incoming.offered_labels != labels:
+                body = {"offered": format_amounts(offer), "offeredLabels": labels}
+                writes += await self._write(foreign, body)
         return Outcome(writes=writes)
 
     def _tenants(self) -> list[Wire]:
@@ -72,13 +75,13 @@ class Offers:
         offered = parse_amounts(incoming.offered) if incoming.offered is not None else None
         return Tenant(cluster_id, incoming.accepted_at, used, offered)
 
-    async def _write(self, foreign: ForeignCluster, offer: dict[str, str] | None) -> int:
+    async def _write(self, foreign: ForeignCluster, offer: Wire | None) -> int:
         """Put an offer where the room `peering` takes it from; None takes it away."""
         body = {
             "apiVersion": FOREIGN_CLUSTER.api_version,
             "kind": FOREIGN_CLUSTER.kind,
             "metadata": {"name": foreign.metadata.name, "uid": foreign.metadata.uid},
-            "status": {"incoming": {"offered": offer}} if offer is not None else {},
+            "status": {"incoming": offer} if offer is not None else {},
         }
         seen = self.foreigns.get(Key("", foreign.metadata.name))
         apply = Apply(kind=FOREIGN_CLUSTER, obj=body, seen=seen, subresource="status")

@@ -7,7 +7,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from liqo.api.quantity import UNIT, format_amounts, parse_amounts
-from liqo.sharing.capacity import free, requests
+from liqo.sharing.capacity import common_labels, free, requests
 from liqo.sharing.offer import Tenant, matters, offers
 
 NOW = datetime(2026, 11, 23, 12, tzinfo=UTC)
@@ -44,6 +44,17 @@ def test_only_real_ready_schedulable_nodes_count() -> None:
         node("cordoned", unschedulable=True),
     ]
     assert format_amounts(free(nodes, [], frozenset())) == {"cpu": "4", "memory": "8Gi", "pods": "110"}
+
+
+def test_only_labels_that_all_nodes_that_count_share_are_told() -> None:
+    shared = {"kubernetes.io/os": "linux", "foreign.liqo.io/tier": "gold"}
+    nodes = [
+        node("a", labels={**shared, "kubernetes.io/arch": "amd64", "secret": "1"}),
+        node("b", labels={**shared, "kubernetes.io/arch": "arm64", "topology.kubernetes.io/region": "x"}),
+        node("broken", ready="False", labels={"kubernetes.io/os": "windows"}),
+    ]
+    assert common_labels(nodes) == shared
+    assert common_labels(nodes[2:]) == {}
 
 
 def test_pods_of_tenants_finished_pods_and_pods_elsewhere_are_not_counted() -> None:
