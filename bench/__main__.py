@@ -10,10 +10,13 @@ import json
 import sys
 import tempfile
 from collections import Counter
+from collections.abc import Callable, Coroutine, Sequence
 from dataclasses import asdict, dataclass
+from functools import partial
 from pathlib import Path
+from typing import Any
 
-from bench import dns
+from bench import dns, pods
 from bench.lan import measure_lan
 from bench.measure import FOREIGN, HOME, Clusters, quantile, resident
 from liqo.app.lab import up_with_liqo
@@ -21,6 +24,7 @@ from liqo.lab.lab import Lab
 from liqo.lab.progress import OnConsole
 
 RUNS = 20
+PODS = (10, 100, 1_000, 3_000)
 
 
 @dataclass(frozen=True)
@@ -105,19 +109,40 @@ def show(figures: list[Figure]) -> None:
         print(f"{f.what:<42} {f.value:>9g} {f.unit:<4} {budget:>8} {f.held:<7} {ratio:>13}")
 
 
+async def measure_pods(lab: Lab, sizes: Sequence[int]) -> list[Figure]:
+    async with Clusters(lab) as clusters:
+        return [Figure(*row) for row in await pods.measure(clusters, sizes)]
+
+
+def with_lab(
+    work: Callable[[Lab], Coroutine[Any, Any, list[Figure]]],
+    *,
+    nodes: int | None = None,
+    lan: bool | None = None,
+) -> list[Figure]:
+    """Return what was measured in a fresh lab of two clusters."""
+    with tempfile.TemporaryDirectory(prefix="liqo-bench-") as folder, OnConsole() as progress:
+        lab = Lab(Path(folder) / "lab", progress=progress)
+        try:
+            up_with_liqo(lab, (HOME, FOREIGN), nodes=nodes, lan=lan)
+            return asyncio.run(work(lab))
+        finally:
+            lab.down()
+
+
 def main() -> None:
     parser = argparse.ArgumentParser(prog="python -m bench", description=__doc__)
     parser.add_argument("-o", "--output", choices=["table", "json"], default="table")
     parser.add_argument("--file", type=Path, help="write the JSON here, beside what is printed")
     parser.add_argument("--runs", type=int, default=RUNS, help="of join and unjoin")
+    parser.add_argument("--pods", type=int, nargs="*", default=PODS, help="in one Deployment, for each run")
+    parser.add_argument("--only", choices=["peering", "pods"], help="leave the other out")
     args = parser.parse_args()
-    with tempfile.TemporaryDirectory(prefix="liqo-bench-") as folder, OnConsole() as progress:
-        lab = Lab(Path(folder) / "lab", progress=progress)
-        try:
-            up_with_liqo(lab, (HOME, FOREIGN))
-            figures = asyncio.run(measure(lab, args.runs))
-        finally:
-            lab.down()
+    figures: list[Figure] = []
+    if args.only != "pods":
+        figures += with_lab(partial(measure, runs=args.runs))
+    if args.only != "peering":
+        figures += with_lab(partial(measure_pods, sizes=args.pods), nodes=pods.NODES, lan=False)
     found = json.dumps([asdict(f) | {"held": f.held} for f in figures], indent=2, ensure_ascii=False)
     if args.file:
         args.file.write_text(found + "\n")

@@ -1,6 +1,7 @@
 """The measurements: each takes two running clusters and returns figures."""
 
 import asyncio
+import os
 import re
 import statistics
 from collections import Counter
@@ -157,21 +158,40 @@ class Clusters:
         return took
 
     async def _has_reconciled(self) -> bool:
-        address, port = self.lab.cluster(HOME).reach(LIQO)
         try:
-            reader, writer = await asyncio.open_connection(address, port)
-            writer.write(b"GET /metrics HTTP/1.0\r\nHost: liqo\r\n\r\n")
-            text = (await asyncio.wait_for(reader.read(-1), 2)).decode()
-            writer.close()
+            return "liqo_reconciles_total{" in await self.told(HOME)
         except (OSError, TimeoutError):
             return False
-        return "liqo_reconciles_total{" in text
+
+    async def told(self, name: str) -> str:
+        """Return the metrics of a cluster's Liqo.
+
+        Raises:
+            OSError: it does not run yet.
+            TimeoutError: it does not answer.
+        """
+        address, port = self.lab.cluster(name).reach(LIQO)
+        reader, writer = await asyncio.open_connection(address, port)
+        try:
+            writer.write(b"GET /metrics HTTP/1.0\r\nHost: liqo\r\n\r\n")
+            return (await asyncio.wait_for(reader.read(-1), 2)).decode()
+        finally:
+            writer.close()
 
 
 def resident(lab: Lab, name: str) -> float:
     """Return the resident memory of a cluster's Liqo, in MiB."""
-    status = next(c for c in lab.status() if c.name == name)
-    pid = next(c.pid for c in status.components if c.name == LIQO)
-    text = Path(f"/proc/{pid}/status").read_text()
+    text = (_process(lab, name) / "status").read_text()
     kib = int(next(line.split()[1] for line in text.splitlines() if line.startswith("VmRSS:")))
     return kib / 1024
+
+
+def worked(lab: Lab, name: str) -> float:
+    """Return the CPU time of a cluster's Liqo since it started, in seconds (proc(5), utime and stime)."""
+    fields = (_process(lab, name) / "stat").read_text().rpartition(") ")[2].split()
+    return (int(fields[11]) + int(fields[12])) / os.sysconf("SC_CLK_TCK")
+
+
+def _process(lab: Lab, name: str) -> Path:
+    status = next(c for c in lab.status() if c.name == name)
+    return Path(f"/proc/{next(c.pid for c in status.components if c.name == LIQO)}")

@@ -55,7 +55,8 @@ def forge_status(
     for name in ("reason", "message"):
         if text := _text(told.get(name)):
             status[name] = text
-    if since := _time(told.get("startTime")):
+    since = _time(told.get("startTime"))
+    if since:
         status["startTime"] = since
     addresses = [
         ip for entry in _list(told.get("podIPs")) if (ip := _address(entry.get("ip"))) and known_ip(ip)
@@ -63,7 +64,7 @@ def forge_status(
     if addresses:
         status["podIP"] = addresses[0]
         status["podIPs"] = [{"ip": ip} for ip in addresses[:2]]
-    if address:
+    if address and since:  # a kubelet says so when it has taken the pod; before, there is nothing to tell
         status["hostIP"] = address
         status["hostIPs"] = [{"ip": address}]
     for group in GROUPS:
