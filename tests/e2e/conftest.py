@@ -2,5 +2,6 @@
 
 from e2e_peers import liqo_pair, peers
 from offloading import shop
+from ordinary import ordinary
 
-__all__ = ["liqo_pair", "peers", "shop"]
+__all__ = ["liqo_pair", "ordinary", "peers", "shop"]

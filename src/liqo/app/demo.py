@@ -1,20 +1,22 @@
-"""The main job, to look at: two clusters of a lab find each other, and one becomes a node of the other."""
+"""The main job, to look at: two clusters of a lab find each other; one becomes a node of the other, and runs pods."""
 
 import asyncio
-from collections.abc import Callable
 from datetime import timedelta
 from urllib.parse import urlsplit
 
 from liqo.adapters.clock import SystemClock
 from liqo.api.foreign_cluster import ForeignCluster
 from liqo.api.kinds import FOREIGN_CLUSTER
+from liqo.app.demo_pods import DEPLOYMENT, run_pods
+from liqo.app.demo_pods import NAMESPACE as SHOP
+from liqo.app.demo_screen import Say, Screen
 from liqo.app.lab import up_with_liqo
 from liqo.app.peers import follow_join
 from liqo.app.setup import connected
 from liqo.errors import Unavailable
 from liqo.lab.lab import Lab
 from liqo.lab.spec import NAMESPACE, ClusterSpec
-from liqo.runtime.ports import Selection
+from liqo.runtime.ports import Clock, Selection
 
 HOME, FOREIGN = "rome", "milan"
 NAME = "foreign-cluster"
@@ -54,52 +56,59 @@ spec:
 """
 POLL = timedelta(milliseconds=100)
 
-Say = Callable[[str], None]
-
 
 def run_demo(lab: Lab, say: Say) -> None:
     """Run the main job in a lab and leave it running.
 
     Raises:
-        Unavailable: a cluster does not start, or the node is not Ready in time; the message says why.
+        Unavailable: a cluster does not start, the node is not Ready or a pod does not run in time; the message says
+            why.
+        Refused: a command fails.
     """
     clock = SystemClock()
-    start = clock.now()
-
-    def step(text: str) -> None:
-        say(f"{(clock.now() - start).total_seconds():6.1f} s  {text}")
-
-    step(f"starting two Kubernetes clusters on this machine, {HOME} and {FOREIGN}, with Liqo in them")
+    screen = Screen(lab, say, clock)
+    screen.step(f"starting two Kubernetes clusters on this machine, {HOME} and {FOREIGN}, with Liqo in them")
     for spec, _, created in up_with_liqo(lab, (HOME, FOREIGN)):
-        step(f"{spec.name} is up at {spec.api_url}" + ("" if created else " (it was already)"))
-    home = lab.cluster(HOME)
-    cluster_id = _command(lab, FOREIGN, say, "get", "configmap", "cluster-id", "-n", NAMESPACE, "-o", _ID)
-    step(f"the ClusterID of {FOREIGN} is {cluster_id}")
+        screen.step(f"{spec.name} is up at {spec.api_url}" + ("" if created else " (it was already)"))
+    cluster_id = screen.run(FOREIGN, "get", "configmap", "cluster-id", "-n", NAMESPACE, "-o", _ID)
+    screen.step(f"the ClusterID of {FOREIGN} is {cluster_id}")
+    _find_all(screen, cluster_id)
+    _join(screen, cluster_id)
+    say("")
+    run_pods(screen, HOME, FOREIGN, fake=True)
+
+
+def _find_all(screen: Screen, cluster_id: str) -> None:
+    """Have home find foreign, in each way that there is."""
+    home = screen.lab.cluster(HOME)
     if home.has_agent:
-        asyncio.run(_find(home, cluster_id, "lan", clock))
-        step(f"{HOME} has found {FOREIGN} on the LAN, by itself")
-    _publish(lab, say)
-    asyncio.run(_find(home, cluster_id, f"dns/{DOMAIN}", clock))
-    step(f"{HOME} has found {FOREIGN} in the domain {DOMAIN}, and skipped itself")
-    say(_command(lab, HOME, say, "get", "searchdomains,foreignclusters"))
+        asyncio.run(_find(home, cluster_id, "lan", screen.clock))
+        screen.step(f"{HOME} has found {FOREIGN} on the LAN, by itself")
+    _publish(screen)
+    asyncio.run(_find(home, cluster_id, f"dns/{DOMAIN}", screen.clock))
+    screen.step(f"{HOME} has found {FOREIGN} in the domain {DOMAIN}, and skipped itself")
+    screen.show(HOME, "get", "searchdomains,foreignclusters")
+
+
+def _join(screen: Screen, cluster_id: str) -> None:
+    """Apply the seed's ForeignCluster at home, and follow until the node is Ready."""
+    lab, clock = screen.lab, screen.clock
     manifest = fill(MANIFEST, cluster_id, lab.cluster(FOREIGN))
     path = lab.folder / FILE
     path.write_text(manifest)
-    say("")
-    for line in manifest.splitlines():
-        say(f"    {line}")
-    say("")
+    screen.file(manifest)
     applied = clock.now()
-    _command(lab, HOME, say, "apply", "-f", str(path))
-    node = asyncio.run(_follow(home, step, clock))
+    screen.run(HOME, "apply", "-f", str(path))
+    node = asyncio.run(_follow(lab.cluster(HOME), screen.step, clock))
     took = (clock.now() - applied).total_seconds()
-    step(f"node {node} is Ready, {took:.1f} s after kubectl apply")
-    say("")
-    say(_command(lab, HOME, say, "get", SHOWN, "-n", NAMESPACE))
+    screen.step(f"node {node} is Ready, {took:.1f} s after kubectl apply")
+    screen.say("")
+    screen.show(HOME, "get", SHOWN, "-n", NAMESPACE)
 
 
-def _publish(lab: Lab, say: Say) -> None:
+def _publish(screen: Screen) -> None:
     """Put the seed's zone into the lab's name server, and search it."""
+    lab = screen.lab
     host, port = lab.name_server()
     ids = {
         name: lab.kubectl(name, "get", "cm", "cluster-id", "-n", NAMESPACE, "-o", _ID).strip()
@@ -112,17 +121,14 @@ def _publish(lab: Lab, say: Say) -> None:
     )
     lab.set_records(zone)
     settings = f'{{"spec":{{"discoveryConfig":{{"dnsServer":"{host}:{port}","searchInterval":2}}}}}}'
-    _command(lab, HOME, say, "patch", "clusterconfig", "clusterconfig", "--type", "merge", "-p", settings)
+    screen.run(HOME, "patch", "clusterconfig", "clusterconfig", "--type", "merge", "-p", settings)
     path = lab.folder / "mydomain.yaml"
     path.write_text(SEARCH)
-    say("")
-    for line in [*zone.splitlines(), "", *SEARCH.splitlines()]:
-        say(f"    {line}")
-    say("")
-    _command(lab, HOME, say, "apply", "-f", str(path))
+    screen.file("\n".join([*zone.splitlines(), "", *SEARCH.splitlines()]))
+    screen.run(HOME, "apply", "-f", str(path))
 
 
-async def _find(home: ClusterSpec, cluster_id: str, finder: str, clock: SystemClock) -> None:
+async def _find(home: ClusterSpec, cluster_id: str, finder: str, clock: Clock) -> None:
     """Wait until a finder sees a cluster.
 
     Raises:
@@ -153,23 +159,19 @@ def fill(manifest: str, cluster_id: str, foreign: ClusterSpec) -> str:
     )
 
 
-def _command(lab: Lab, name: str, say: Say, *args: str) -> str:
-    """Run kubectl in a cluster as a person would, and show the command."""
-    say(f"  {name}$ kubectl {' '.join(args)}")
-    return lab.kubectl(name, *args).strip()
-
-
-async def _follow(home: ClusterSpec, step: Say, clock: SystemClock) -> str:
+async def _follow(home: ClusterSpec, step: Say, clock: Clock) -> str:
     """Say each step of the join as it happens."""
     async with connected(home.kubeconfig, None) as (cluster, _):
         return await follow_join(cluster, NAME, step, within=WITHIN, clock=clock)
 
 
 def next_commands(liqo: str) -> list[str]:
-    """Return three things to try next; `liqo` is how this program was called."""
-    kubectl = f"{liqo} lab exec {HOME} -- kubectl"
+    """Return what to try next; `liqo` is how this program was called."""
+    on = f"{liqo} lab exec {HOME} --"
     return [
-        f"{liqo} lab exec {HOME} -- {liqo} status",
-        f"{liqo} lab stop {FOREIGN} kube-apiserver; {kubectl} get nodes -w   # back: {liqo} lab start {FOREIGN}",
-        f"{liqo} lab exec {HOME} -- {liqo} unjoin {NAME}; {kubectl} get foreignclusters,nodes",
+        f"{on} sh   # a shell in {HOME}: kubectl and liqo as above; `exit` leaves it; {FOREIGN} has one too",
+        f"{on} liqo status",
+        f"{on} kubectl scale {DEPLOYMENT} -n {SHOP} --replicas 5",
+        f"{liqo} lab stop {FOREIGN} kube-apiserver; {on} kubectl get nodes -w   # back: {liqo} lab start {FOREIGN}",
+        f"{on} liqo unjoin {NAME}; {on} kubectl get foreignclusters,nodes",
     ]

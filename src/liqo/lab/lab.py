@@ -8,6 +8,7 @@ lab.down()
 
 import os
 import subprocess
+import sys
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import ExitStack
 from dataclasses import replace
@@ -223,7 +224,7 @@ class Lab:
         end(ours, self.folder, term_seconds=0)
 
     def command(self, name: str, argv: Sequence[str]) -> Command:
-        """Return how to run a program in a cluster's network, with KUBECONFIG and the matching kubectl."""
+        """Return how to run a program in a cluster's network, with KUBECONFIG, the matching kubectl, and liqo."""
         state = self._state()
         spec = state.cluster(name)
         binaries = self._binaries()
@@ -234,7 +235,11 @@ class Lab:
             **marks(self.folder, name, "exec"),
             "KUBECONFIG": str(spec.lan_kubeconfig),
             "PATH": os.pathsep.join(
-                (*(str(folder / "bin") for folder in folders), os.environ.get("PATH", os.defpath))
+                (
+                    *(str(folder / "bin") for folder in folders),
+                    os.environ.get("PATH", os.defpath),
+                    str(Path(sys.executable).parent),  # last: a person's own python stays his
+                )
             ),
         }
         return Command([*Network(self.folder, state.mode).enter(name), *argv], env)

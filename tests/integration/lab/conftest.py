@@ -5,6 +5,10 @@ from collections.abc import Callable
 
 import pytest
 
+from ordinary import ordinary
+
+__all__ = ["ordinary"]
+
 # Asks as nobody in particular, trusting anybody, and prints the status code.
 STRANGER = """
 import ssl, sys, urllib.error, urllib.request

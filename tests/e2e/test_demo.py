@@ -1,0 +1,64 @@
+"""`liqo demo` as a person runs it: once, again, and as an ordinary user; each command that it shows can be typed."""
+
+import os
+import re
+import subprocess
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from liqo.lab.lab import Lab
+from ordinary import Ordinary
+
+pytestmark = pytest.mark.lab
+
+SHOWN = re.compile(r"^  (rome|milan)\$ (kubectl .*)$", re.MULTILINE)
+DEMO = (sys.executable, "-m", "liqo", "demo")
+
+
+@pytest.fixture
+def folder(tmp_path: Path) -> Iterator[Path]:
+    """Where a demo's lab is; it is gone afterwards."""
+    yield tmp_path / "lab"
+    Lab(tmp_path / "lab").down()
+
+
+def demo(folder: Path) -> str:
+    """Run the demo and return what it shows."""
+    env = {**os.environ, "LIQO_LAB_DIR": str(folder)}
+    done = subprocess.run(DEMO, env=env, capture_output=True, text=True, timeout=110, check=False)
+    assert done.returncode == 0, done.stdout[-2_000:] + done.stderr
+    return done.stdout
+
+
+def assert_runs_pods(shown: str) -> None:
+    """See that two pods are on the virtual node, that they run on one of milan's, and that one is heard."""
+    at_home = re.findall(r"^web-\S+ +1/1 +Running .* (liqo-milan-\w{6}) ", shown, re.MULTILINE)
+    on_foreign = re.findall(r"^web-\S+ +1/1 +Running .* (milan-node-\d) ", shown, re.MULTILINE)
+    assert (len(at_home), len(on_foreign)) == (2, 2), shown
+    assert "logs -n shop deployment/web\na fake pod of milan says hello\n" in shown
+    assert "no container runs" in shown
+
+
+def test_it_shows_pods_on_the_other_cluster_and_again_where_they_are_already(folder: Path) -> None:
+    first = demo(folder)
+    assert_runs_pods(first)
+    again = demo(folder)
+    assert_runs_pods(again)
+    names = [set(re.findall(r"^(web-\S+) ", shown, re.MULTILINE)) for shown in (first, again)]
+    assert names[0] == names[1]
+    lab = Lab(folder)
+    commands = SHOWN.findall(again)
+    assert len(commands) >= 10
+    for side, command in commands:
+        done = lab.exec(side, ["sh", "-c", command])
+        assert done.returncode == 0, f"{side}$ {command}\n{done.stderr}"
+    assert "shop: every cluster that a person joined" in lab.exec("rome", ["liqo", "status"]).stdout
+
+
+def test_an_ordinary_user_sees_the_same(ordinary: Ordinary) -> None:
+    done = ordinary.run(DEMO)
+    assert done.returncode == 0, done.stdout[-2_000:] + done.stderr
+    assert_runs_pods(done.stdout)
