@@ -174,7 +174,7 @@ async def clear(admin: HttpCluster, kind: Kind, key: Key) -> None:
     """Delete an object, whatever finalizers it has."""
     with suppress(Absent):
         await admin.patch(kind, key, {"metadata": {"finalizers": None}})
-        await admin.delete(kind, key)
+        await admin.delete(kind, key, grace=0)
 
 
 async def grant(client: HttpCluster, objects: Objects) -> None:

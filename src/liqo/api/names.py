@@ -65,6 +65,14 @@ HOME_ANNOTATIONS = frozenset(
         HOME_FORM_ANNOTATION,
     }
 )
+HELD_ANNOTATION = (
+    "liqo.io/home-annotation-"  # and a hash of the name that one has at home, where a pod asks for it
+)
+PASSED_ANNOTATION = "^(liqo[.]io/home-[a-z0-9-]+|[A-Za-z0-9_-]+)$"
+"""Names that annotations of a pod on foreign may have: ours, and those that nobody's prefix makes an instruction.
+
+What steers networks, runtimes and other tools of a cluster has a prefix, of which there is no end.
+"""
 OUTGOING_FINALIZER = "liqo.io/outgoing"
 INCOMING_FINALIZER = "liqo.io/incoming"
 

@@ -18,6 +18,10 @@ _TOLERATES = (
 TOLERATES = _TOLERATES.format(spec="object.spec")
 TEMPLATE_TOLERATES = _TOLERATES.format(spec="object.spec.template.spec")
 NOT_A_MIRROR = "!('kubernetes.io/config.mirror' in object.metadata.?annotations.orValue({}))"
+PATIENCE_SECONDS = 5
+"""For a pod that is to be drawn: when a thousand are made at once on a busy machine, some answers take over a second,
+and a pod that was not drawn stays so. A controller that does not run refuses the connection at once."""
+
 NEW_TEMPLATE = "oldObject == null || object.spec.template != oldObject.spec.template"
 """A template that did not change stays as it is: to change it would start all pods of a DaemonSet anew."""
 
@@ -27,7 +31,7 @@ def forge_magnet(ns: str, endpoint: Endpoint) -> Wire:
     enabled = {"key": ENABLED_LABEL, "values": ["true"]}
 
     def hook(
-        name: str, kind: Kind, operations: list[str], conditions: dict[str, str], **fields: Wire
+        name: str, kind: Kind, operations: list[str], conditions: dict[str, str], **fields: object
     ) -> Wire:
         return {
             "name": f"{name}.liqo.io",
@@ -62,6 +66,7 @@ def forge_magnet(ns: str, endpoint: Endpoint) -> Wire:
                 ["CREATE"],
                 mirror,
                 namespaceSelector={"matchExpressions": [{**enabled, "operator": "In"}]},
+                timeoutSeconds=PATIENCE_SECONDS,
             ),
             hook(
                 "other.pods",

@@ -10,6 +10,7 @@ from liqo.install.fences import forge_fences
 from liqo.install.lan import forge_lan_fences
 from liqo.install.placement import forge_placement
 from liqo.install.policy import Check, Policy, account_user, forge_policy
+from liqo.install.workloads import forge_workloads
 
 _METADATA = ("labels", "annotations", "finalizers", "ownerReferences")
 
@@ -21,7 +22,15 @@ def forge_policies(ns: str) -> Objects:
 
 def policies(ns: str) -> list[Policy]:
     """Return what is refused, and to whom."""
-    return [_requests(), _peers(ns), _tenants(), *forge_placement(), *forge_fences(ns), *forge_lan_fences(ns)]
+    return [
+        _requests(),
+        _peers(ns),
+        _tenants(),
+        *forge_workloads(),
+        *forge_placement(),
+        *forge_fences(ns),
+        *forge_lan_fences(ns),
+    ]
 
 
 def _requests() -> Policy:

@@ -5,13 +5,15 @@ about home's scheduling (affinity, tolerations, priority) did its work when the 
 what is about home's own hosts or its API server cannot be had abroad, and is refused with a reason.
 """
 
-from collections.abc import Mapping, Sequence
+import re
+from collections.abc import Iterator, Mapping, Sequence
 
 import orjson
 
 from liqo.api.kinds import POD
 from liqo.api.meta import Wire
 from liqo.api.names import (
+    HELD_ANNOTATION,
     HOME_ACCOUNT_ANNOTATION,
     HOME_FORM_ANNOTATION,
     HOME_LABELS_ANNOTATION,
@@ -19,6 +21,7 @@ from liqo.api.names import (
     HOME_NODE_ANNOTATION,
     HOME_UID_ANNOTATION,
     NODE_LABELS,
+    PASSED_ANNOTATION,
     short_hash,
 )
 from liqo.api.reasons import Reason
@@ -89,6 +92,8 @@ FIELDS = {
 }
 """What a pod may ask about itself that would be another's abroad: answered by an annotation instead."""
 
+_ASKED_ANNOTATION = re.compile(r"metadata\.annotations\['(.+)'\]")
+
 
 def forge_pod(home: Wire, remote: str) -> Wire:
     """Return a home cluster's pod as it is created in the namespace `remote` on foreign.
@@ -119,13 +124,19 @@ def forge_pod(home: Wire, remote: str) -> Wire:
 
 
 def forge_metadata(home: Wire, remote: str) -> Wire:
-    """Return the metadata of the pod on foreign: home's labels and annotations, and whom it stands for."""
+    """Return the metadata of the pod on foreign: home's labels and annotations, and whom it stands for.
+
+    Annotations with a prefix speak to a cluster's network, runtime and tools, which are others there; one that the
+    pod itself asks for goes over under a name that nobody else reads.
+    """
     metadata, spec = home["metadata"], home["spec"]
-    annotations = {
-        name: text
-        for name, text in (metadata.get("annotations") or {}).items()
-        if not name.startswith(OWN_ANNOTATIONS)
-    }
+    asked = set(_asked(spec))
+    annotations = {}
+    for name, text in (metadata.get("annotations") or {}).items():
+        if re.match(PASSED_ANNOTATION, name) and not name.startswith(OWN_ANNOTATIONS):
+            annotations[name] = text
+        elif _annotation(name) in asked:
+            annotations[_held(name)] = text
     annotations |= {
         HOME_NAMESPACE_ANNOTATION: metadata["namespace"],
         HOME_UID_ANNOTATION: metadata["uid"],
@@ -237,6 +248,30 @@ def _downward(source: Wire) -> Wire:
 
 def _field(reference: Mapping[str, str]) -> dict[str, str]:
     asked = reference["fieldPath"]
-    if asked not in FIELDS:
-        return dict(reference)
-    return {**reference, "fieldPath": f"metadata.annotations['{FIELDS[asked]}']"}
+    if asked in FIELDS:
+        return {**reference, "fieldPath": _annotation(FIELDS[asked])}
+    found = _ASKED_ANNOTATION.fullmatch(asked)
+    if found and (found[1].startswith(OWN_ANNOTATIONS) or not re.match(PASSED_ANNOTATION, found[1])):
+        return {**reference, "fieldPath": _annotation(_held(found[1]))}
+    return dict(reference)
+
+
+def _annotation(name: str) -> str:
+    return f"metadata.annotations['{name}']"
+
+
+def _held(name: str) -> str:
+    """Return the name that an annotation of home's has abroad if nobody but the pod may read it."""
+    return f"{HELD_ANNOTATION}{short_hash(name)}"
+
+
+def _asked(spec: Wire) -> Iterator[str]:
+    """Return the paths of all fields that a pod asks for."""
+    sources = []
+    for container in (*(spec.get("initContainers") or ()), *(spec.get("containers") or ())):
+        sources += [variable.get("valueFrom") or {} for variable in container.get("env") or ()]
+    for volume in spec.get("volumes") or ():
+        projected = (volume.get("projected") or {}).get("sources") or ()
+        for source in (volume, *projected):
+            sources += (source.get("downwardAPI") or {}).get("items") or ()
+    return (source["fieldRef"]["fieldPath"] for source in sources if "fieldRef" in source)

@@ -1,10 +1,12 @@
 """A pod of home as it is created on foreign."""
 
+import re
 from typing import Any
 
 import pytest
 
 from liqo.api.meta import Wire
+from liqo.api.names import PASSED_ANNOTATION, short_hash
 from liqo.api.reasons import Reason
 from liqo.errors import Refused
 from liqo.node.forge_pod import AS_THEY_ARE, OF_A_CONTAINER, forge_pod
@@ -60,6 +62,31 @@ def test_labels_of_the_virtual_node_are_not_those_of_a_node_there() -> None:
     bound = pod()
     bound["metadata"]["labels"]["topology.kubernetes.io/zone"] = "liqo-milan-abcdef"
     assert forge_pod(bound, REMOTE)["metadata"]["labels"] == {"app": "web"}
+
+
+def test_annotations_that_speak_to_a_cluster_s_tools_stay_at_home() -> None:
+    home = pod()
+    home["metadata"]["annotations"] = {
+        "checksum": "1",
+        "k8s.v1.cni.cncf.io/networks": "host",
+        "io.kubernetes.cri-o.Devices": "/dev/sda",
+        "prometheus.io/scrape": "true",
+    }
+    annotations = forge_pod(home, REMOTE)["metadata"]["annotations"]
+    assert {name for name in annotations if not name.startswith("liqo.io/home-")} == {"checksum"}
+    assert all(re.match(PASSED_ANNOTATION, name) for name in annotations)
+
+
+def test_an_annotation_that_the_pod_itself_asks_for_can_be_read_by_nobody_else() -> None:
+    ask = {"name": "A", "valueFrom": {"fieldRef": {"fieldPath": "metadata.annotations['shop.io/till']"}}}
+    home = pod(containers=[{"name": "web", "image": "web:1", "env": [ask]}])
+    home["metadata"]["annotations"] = {"shop.io/till": "4", "shop.io/other": "5"}
+    forged = forge_pod(home, REMOTE)
+    name = f"liqo.io/home-annotation-{short_hash('shop.io/till')}"
+    told = forged["spec"]["containers"][0]["env"][0]["valueFrom"]["fieldRef"]["fieldPath"]
+    assert told == f"metadata.annotations['{name}']"
+    assert forged["metadata"]["annotations"][name] == "4"
+    assert "5" not in forged["metadata"]["annotations"].values()
 
 
 def test_what_is_home_s_scheduling_stays_at_home() -> None:
@@ -167,6 +194,7 @@ def test_what_only_its_own_cluster_has_is_refused_by_name(spec: Wire, says: str)
         ("metadata.name", "metadata.name"),
         ("status.podIP", "status.podIP"),
         ("metadata.labels['app']", "metadata.labels['app']"),
+        ("metadata.annotations['note']", "metadata.annotations['note']"),
     ],
 )
 def test_what_a_pod_asks_about_itself_is_answered_as_at_home(asked: str, told: str) -> None:
