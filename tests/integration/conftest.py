@@ -4,6 +4,7 @@ from collections.abc import AsyncIterator
 
 import pytest
 
+import tenant_lab
 from liqo.adapters.kube import HttpCluster
 from liqo.api.names import CONTROLLER, LAN_AGENT
 from liqo.lab.lab import Lab
@@ -24,3 +25,8 @@ async def controller(bench: Bench) -> HttpCluster:
 @pytest.fixture
 async def agent(bench: Bench) -> HttpCluster:
     return await bench.account(NS, LAN_AGENT)
+
+
+@pytest.fixture
+async def tenant(bench: Bench) -> HttpCluster:
+    return await tenant_lab.settle(bench)

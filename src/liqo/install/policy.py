@@ -32,6 +32,7 @@ class Policy:
         operations: of CREATE, UPDATE, DELETE.
         applies: a CEL expression on the request; empty for every request.
         checks: all of them must hold.
+        labels: of the namespaces that it is about, all of them; none for all.
         forbids: whether a refusal is a missing right (403) rather than a bad object (422).
     """
 
@@ -40,6 +41,7 @@ class Policy:
     operations: Sequence[str]
     applies: str
     checks: Sequence[Check]
+    labels: Sequence[str] = ()
     forbids: bool = True
 
 
@@ -67,6 +69,10 @@ def forge_policy(policy: Policy) -> Objects:
             for c in policy.checks
         ],
     }
+    if policy.labels:
+        spec["matchConstraints"]["namespaceSelector"] = {
+            "matchExpressions": [{"key": label, "operator": "Exists"} for label in policy.labels]
+        }
     if policy.applies:
         spec["matchConditions"] = [{"name": "whom-it-is-about", "expression": policy.applies}]
     binding = {"policyName": policy.name, "validationActions": ["Deny"]}

@@ -15,6 +15,7 @@ from liqo.api.names import (
     MANAGED_LABEL,
     NODE_LABELS,
     PASSED_ANNOTATION,
+    POD_CIDRS_ANNOTATION,
 )
 from liqo.api.rights import TENANT_PREFIX
 from liqo.install.policy import Check, Policy
@@ -65,6 +66,21 @@ _SOURCES = ("configMap", "downwardAPI", "secret")
 _TOLERATED = ("node.kubernetes.io/not-ready", "node.kubernetes.io/unreachable")
 """What the plugin DefaultTolerationSeconds adds to every pod."""
 
+_SERVICE_FIELDS = (
+    "clusterIP",
+    "clusterIPs",
+    "internalTrafficPolicy",
+    "ipFamilies",
+    "ipFamilyPolicy",
+    "ports",
+    "publishNotReadyAddresses",
+    "selector",
+    "sessionAffinity",
+    "sessionAffinityConfig",
+    "type",
+)
+_ISSUED = ("kubernetes.io/service-account-token", "bootstrap.kubernetes.io/token")
+_BELIEVED = f"namespaceObject.metadata.?annotations[?'{POD_CIDRS_ANNOTATION}'].orValue('').split(',')"
 _ADMITTED = ("kubernetes.io/limit-ranger", "openshift.io/scc")
 """Annotations that an API server's own admission plugins add, to tell what they did."""
 
@@ -81,7 +97,7 @@ _CONTAINERS = "(object.spec.?initContainers.orValue([]) + object.spec.containers
 
 def forge_workloads() -> list[Policy]:
     """Return the policies about what home clusters write in their namespaces here."""
-    return [_pods(), _content(), _reach()]
+    return [_pods(), _content(), _services(), _slices(), _secrets(), _reach()]
 
 
 def _pods() -> Policy:
@@ -184,7 +200,74 @@ def _content() -> Policy:
         kinds=[(kind, [""]) for kind in _CONTENT],
         operations=["CREATE", "UPDATE"],
         applies=IS_TENANT,
-        checks=[_in_its_own_namespaces(), *_metadata(), _written_by_liqo()],
+        checks=[
+            _in_its_own_namespaces(),
+            *_metadata(),
+            _written_by_liqo(),
+            Check(
+                f"request.resource.resource != '{SECRET.plural}' || "
+                f"!(object.?type.orValue('') in {_listed(_ISSUED)})",
+                "a Secret of this type is filled with a token of this cluster, or is one",
+            ),
+        ],
+    )
+
+
+def _services() -> Policy:
+    return Policy(
+        name="liqo-tenants-services",
+        kinds=[(SERVICE, [""])],
+        operations=["CREATE", "UPDATE"],
+        applies=IS_TENANT,
+        checks=[
+            Check(
+                "object.spec.?type.orValue('ClusterIP') == 'ClusterIP' && "
+                f"dyn(object.spec).all(field, field in {_listed(_SERVICE_FIELDS)})",
+                "a Service of another cluster is one inside this cluster: type ClusterIP, with no address of its "
+                "owner's choice outside and no port of a node",
+            ),
+        ],
+    )
+
+
+def _slices() -> Policy:
+    """Keep what a Service leads to inside the pod networks that we believe that cluster has."""
+    return Policy(
+        name="liqo-tenants-slices",
+        kinds=[(ENDPOINT_SLICE, [""])],
+        operations=["CREATE", "UPDATE"],
+        applies=IS_TENANT,
+        checks=[
+            Check(
+                "object.addressType in ['IPv4', 'IPv6'] && object.?endpoints.orValue([]).all(e, "
+                "e.addresses.all(a, isIP(a) && "
+                f"{_BELIEVED}.exists(c, isCIDR(c) && cidr(c).containsIP(a))))",
+                "EndpointSlices of another cluster hold addresses of its pods only, inside the networks that this "
+                f"cluster believes it has (annotation {POD_CIDRS_ANNOTATION} of the namespace)",
+            ),
+            Check(
+                "object.?endpoints.orValue([]).all(e, !has(e.nodeName) && !has(e.targetRef))",
+                "what runs elsewhere is on no node of this cluster",
+            ),
+        ],
+    )
+
+
+def _secrets() -> Policy:
+    """Let nobody put a Secret where a home cluster reads all of them: it is to read its own only."""
+    return Policy(
+        name="liqo-places-secrets",
+        kinds=[(SECRET, [""])],
+        operations=["CREATE", "UPDATE"],
+        applies=f"!({IS_TENANT})",
+        labels=[HOME_NAMESPACE_LABEL],
+        checks=[
+            Check(
+                "false",
+                "this namespace stands for one of another cluster's, which reads all Secrets in it: none of this "
+                "cluster's belongs here",
+            )
+        ],
     )
 
 

@@ -1,10 +1,10 @@
 """A Service of home, and what is behind it, as they are on foreign; pure.
 
 The Service keeps its selector, so that foreign's own controllers find the pods that run there, also while home is away.
-Slices of ours add the others: home's, and those of further clusters.
+Slices of ours add home's own.
 """
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 
 from liqo.api.kinds import ENDPOINT_SLICE, SERVICE
 from liqo.api.meta import Wire, labels_of
@@ -57,21 +57,25 @@ def forge_service(home: Wire, remote: str) -> Wire:
     }
 
 
-def forge_slices(service: Wire, slices: Iterable[Wire], node: str, remote: str) -> list[Wire]:
-    """Return the slices of a Service for one foreign cluster, without what runs there itself.
+def forge_slices(
+    service: Wire, slices: Iterable[Wire], node: str, remote: str, is_own: Callable[[str], bool]
+) -> list[Wire]:
+    """Return the slices of a Service for one foreign cluster: what is in home's own pod networks.
 
     Args:
         service: at home.
         slices: all of home's for it.
         node: the virtual node of that cluster.
         remote: the namespace there.
+        is_own: whether an address is of a pod of home's; foreign takes no other.
     """
     found = []
     for piece in slices:
         endpoints = [
             _endpoint(e)
             for e in piece.get("endpoints") or ()
-            if not service["spec"].get("selector") or e.get("nodeName") != node
+            if (not service["spec"].get("selector") or e.get("nodeName") != node)
+            and all(map(is_own, e["addresses"]))
         ]
         if endpoints:
             found.append(_slice(service, piece, endpoints, remote))

@@ -1,7 +1,9 @@
 """Makes the Services of enabled namespaces reachable on foreign: a key is that of a Service at home."""
 
 from dataclasses import dataclass
+from functools import partial
 
+from liqo.api.cidrs import is_inside, own_cidrs
 from liqo.api.kinds import ENDPOINT_SLICE, SERVICE
 from liqo.api.meta import Key, Kind, Wire, labels_of
 from liqo.node.abroad import Abroad
@@ -30,6 +32,7 @@ class Services:
             return Outcome(outcome="waiting")
         service = services.get(key)
         home = service if service is not None and is_reflected(service) else None
+        is_own = partial(is_inside, cidrs=own_cidrs(self.abroad.real_nodes()))
         pieces = [s for s in slices.values() if labels_of(s).get(SERVICE_NAME_LABEL) == key.name]
         for cluster_id, remote in self.abroad.remotes(key.namespace):
             session = self.clusters.get(cluster_id, Way.OUTGOING)
@@ -37,7 +40,8 @@ class Services:
             if session is None or session.health is not Health.READY or node is None:
                 continue
             wanted = [forge_service(home, remote)] if home is not None else []
-            behind = forge_slices(home, pieces, node["metadata"]["name"], remote) if home is not None else []
+            name = node["metadata"]["name"]
+            behind = forge_slices(home, pieces, name, remote, is_own) if home is not None else []
             there = self.clusters.watched(cluster_id, Way.OUTGOING, services_in(remote))
             also = self.clusters.watched(cluster_id, Way.OUTGOING, slices_in(remote))
             if there is None or also is None:

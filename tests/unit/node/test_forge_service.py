@@ -75,8 +75,12 @@ HERE = {
 THERE = {"addresses": ["10.2.0.4"], "nodeName": NODE, "conditions": {"ready": True}}
 
 
+def is_own(address: str) -> bool:
+    return address.startswith(("10.1.", "10.2."))
+
+
 def test_what_runs_there_is_left_to_foreign_s_own_controllers() -> None:
-    (found,) = forge_slices(service(), [slice_of(HERE, THERE)], NODE, REMOTE)
+    (found,) = forge_slices(service(), [slice_of(HERE, THERE)], NODE, REMOTE, is_own)
     assert found["endpoints"] == [
         {"addresses": ["10.1.0.4"], "conditions": {"ready": True, "serving": True, "terminating": False}}
     ]
@@ -85,9 +89,15 @@ def test_what_runs_there_is_left_to_foreign_s_own_controllers() -> None:
 
 
 def test_a_slice_of_nothing_but_that_is_none() -> None:
-    assert forge_slices(service(), [slice_of(THERE)], NODE, REMOTE) == []
+    assert forge_slices(service(), [slice_of(THERE)], NODE, REMOTE, is_own) == []
+
+
+def test_what_is_in_no_pod_network_of_home_s_stays() -> None:
+    further = {"addresses": ["10.3.0.4"], "nodeName": "liqo-paris-abcdef", "conditions": {"ready": True}}
+    (found,) = forge_slices(service(), [slice_of(HERE, further)], NODE, REMOTE, is_own)
+    assert [e["addresses"] for e in found["endpoints"]] == [["10.1.0.4"]]
 
 
 def test_where_nothing_is_selected_all_of_it_goes() -> None:
-    (found,) = forge_slices(service(selector=None), [slice_of(HERE, THERE)], NODE, REMOTE)
+    (found,) = forge_slices(service(selector=None), [slice_of(HERE, THERE)], NODE, REMOTE, is_own)
     assert len(found["endpoints"]) == 2
