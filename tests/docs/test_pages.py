@@ -7,6 +7,7 @@ from pathlib import Path
 import pytest
 import typer.main
 
+from liqo.app.demo_pods import MANIFEST
 from liqo.cli.root import app
 
 ROOT = Path(__file__).parents[2]
@@ -40,3 +41,16 @@ def test_every_command_exists(page: Path) -> None:
 @pytest.mark.parametrize("page", PAGES, ids=name)
 def test_no_page_knows_the_machine_it_was_written_on(page: Path) -> None:
     assert re.search(r"(?<![\w.])/(work|root|tmp|home)/", page.read_text()) is None
+
+
+@pytest.mark.parametrize("page", [page for page in WRITTEN if "docs" in page.parts], ids=name)
+def test_every_test_that_is_named_exists(page: Path) -> None:
+    named = set(re.findall(r"`(test_\w+)`", page.read_text()))
+    files = ROOT.glob("tests/**/test_*.py") if named else ()
+    there = {test for file in files for test in re.findall(r"def (test_\w+)\(", file.read_text())}
+    assert named - there == set()
+
+
+def test_the_tutorial_shows_the_file_that_the_demo_applies() -> None:
+    page = (ROOT / "docs/tutorial/first-pod.md").read_text()
+    assert MANIFEST.read_text() in re.findall(r"```yaml\n(.*?)```", page, re.DOTALL)

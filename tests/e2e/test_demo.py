@@ -15,7 +15,10 @@ from ordinary import Ordinary
 pytestmark = pytest.mark.lab
 
 SHOWN = re.compile(r"^  (rome|milan)\$ (kubectl .*)$", re.MULTILINE)
-DEMO = (sys.executable, "-m", "liqo", "demo")
+TYPED = re.compile(r"^(?:(rome|milan)\$|\.venv/bin/liqo lab) (.*)$", re.MULTILINE)
+TUTORIALS = Path(__file__).parents[2] / "docs" / "tutorial"
+LIQO = (sys.executable, "-m", "liqo")
+DEMO = (*LIQO, "demo")
 
 
 @pytest.fixture
@@ -25,10 +28,10 @@ def folder(tmp_path: Path) -> Iterator[Path]:
     Lab(tmp_path / "lab").down()
 
 
-def demo(folder: Path) -> str:
-    """Run the demo and return what it shows."""
+def run(folder: Path, *argv: str) -> str:
+    """Run a program of ours with its lab in a folder, and return what it shows."""
     env = {**os.environ, "LIQO_LAB_DIR": str(folder)}
-    done = subprocess.run(DEMO, env=env, capture_output=True, text=True, timeout=110, check=False)
+    done = subprocess.run(argv, env=env, capture_output=True, text=True, timeout=110, check=False)
     assert done.returncode == 0, done.stdout[-2_000:] + done.stderr
     return done.stdout
 
@@ -43,9 +46,9 @@ def assert_runs_pods(shown: str) -> None:
 
 
 def test_it_shows_pods_on_the_other_cluster_and_again_where_they_are_already(folder: Path) -> None:
-    first = demo(folder)
+    first = run(folder, *DEMO)
     assert_runs_pods(first)
-    again = demo(folder)
+    again = run(folder, *DEMO)
     assert_runs_pods(again)
     names = [set(re.findall(r"^(web-\S+) ", shown, re.MULTILINE)) for shown in (first, again)]
     assert names[0] == names[1]
@@ -56,6 +59,20 @@ def test_it_shows_pods_on_the_other_cluster_and_again_where_they_are_already(fol
         done = lab.exec(side, ["sh", "-c", command])
         assert done.returncode == 0, f"{side}$ {command}\n{done.stderr}"
     assert "shop: every cluster that a person joined" in lab.exec("rome", ["liqo", "status"]).stdout
+
+
+@pytest.mark.parametrize("page", ["first-peering", "first-pod"])
+def test_every_command_of_a_tutorial_works_in_its_order(page: str, folder: Path) -> None:
+    run(folder, *DEMO)
+    lab = Lab(folder)
+    typed = TYPED.findall((TUTORIALS / f"{page}.md").read_text())
+    assert len(typed) >= 8
+    for side, command in typed:
+        if side:
+            done = lab.exec(side, ["sh", "-c", command])
+            assert done.returncode == 0, f"{side}$ {command}\n{done.stderr}"
+        elif not command.startswith("exec "):  # a shell, for a person
+            run(folder, *LIQO, "lab", *command.split())
 
 
 def test_an_ordinary_user_sees_the_same(ordinary: Ordinary) -> None:

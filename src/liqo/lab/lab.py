@@ -234,6 +234,7 @@ class Lab:
             **inherited,
             **marks(self.folder, name, "exec"),
             "KUBECONFIG": str(spec.lan_kubeconfig),
+            "PS1": f"{name}$ ",  # of a shell: several may be open side by side
             "PATH": os.pathsep.join(
                 (
                     *(str(folder / "bin") for folder in folders),
