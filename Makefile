@@ -47,6 +47,7 @@ clean: ## remove the environment and all caches; clusters are stopped with `make
 .venv/.synced: pyproject.toml uv.lock
 	@$(PYTHON) -c 'import sys; sys.version_info >= (3, 11) or sys.exit("liqo needs Python 3.11 or newer; " + \
 	  sys.executable + " is " + sys.version.split()[0] + "\nhint: make PYTHON=python3.12")'
+	@echo "making the Python environment in .venv, once" >&2
 	@test -x .venv/bin/python || $(PYTHON) -m venv .venv || \
 	  { echo "hint: Debian and Ubuntu keep venv apart: apt-get install python3-venv" >&2; rm -rf .venv; exit 1; }
 	@test -x .venv/bin/uv || .venv/bin/python -m pip install -q --disable-pip-version-check uv

@@ -61,6 +61,7 @@ def test_it_shows_pods_on_the_other_cluster_and_again_where_they_are_already(fol
     assert "shop: every cluster that a person joined" in lab.exec("rome", ["liqo", "status"]).stdout
 
 
+@pytest.mark.long
 @pytest.mark.parametrize("page", ["first-peering", "first-pod"])
 def test_every_command_of_a_tutorial_works_in_its_order(page: str, folder: Path) -> None:
     run(folder, *DEMO)

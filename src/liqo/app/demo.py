@@ -81,10 +81,12 @@ def run_demo(lab: Lab, say: Say) -> None:
 def _find_all(screen: Screen, cluster_id: str) -> None:
     """Have home find foreign, in each way that there is."""
     home = screen.lab.cluster(HOME)
+    screen.doing("looking around")
     if home.has_agent:
         asyncio.run(_find(home, cluster_id, "lan", screen.clock))
         screen.step(f"{HOME} has found {FOREIGN} on the LAN, by itself")
     _publish(screen)
+    screen.doing(f"looking in the domain {DOMAIN}")
     asyncio.run(_find(home, cluster_id, f"dns/{DOMAIN}", screen.clock))
     screen.step(f"{HOME} has found {FOREIGN} in the domain {DOMAIN}, and skipped itself")
     screen.show(HOME, "get", "searchdomains,foreignclusters")
@@ -99,6 +101,7 @@ def _join(screen: Screen, cluster_id: str) -> None:
     screen.file(manifest)
     applied = clock.now()
     screen.run(HOME, "apply", "-f", str(path))
+    screen.doing("joining")
     node = asyncio.run(_follow(lab.cluster(HOME), screen.step, clock))
     took = (clock.now() - applied).total_seconds()
     screen.step(f"node {node} is Ready, {took:.1f} s after kubectl apply")

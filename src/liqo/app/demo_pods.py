@@ -64,7 +64,6 @@ def _wait(screen: Screen, home: str) -> None:
     Raises:
         Unavailable: they do not in time; the message says what each of them waits for.
     """
-    screen.lab.progress.doing("waiting for the pods")
     try:
         screen.run(home, "rollout", "status", "-n", NAMESPACE, DEPLOYMENT, f"--timeout={WITHIN_SECONDS}s")
     except Refused as late:

@@ -27,6 +27,10 @@ class Screen:
         """Say what is done, and after how many seconds."""
         self.say(f"{(self.clock.now() - self._start).total_seconds():6.1f} s  {text}")
 
+    def doing(self, text: str) -> None:
+        """Say what goes on until the next line."""
+        self.lab.progress.doing(text)
+
     def file(self, text: str) -> None:
         """Show a file."""
         self.say("")
@@ -41,6 +45,7 @@ class Screen:
             Refused: it fails; the message is what it said.
         """
         self.say(f"  {name}$ kubectl {shlex.join(args)}")
+        self.doing("waiting for the answer")
         return self.lab.kubectl(name, *args).strip()
 
     def show(self, name: str, *args: str) -> None:

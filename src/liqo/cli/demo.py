@@ -14,7 +14,7 @@ def mount(app: typer.Typer) -> None:
 
 
 def demo() -> None:
-    """Show the main job on this machine: two clusters, one YAML file, one new node.
+    """Show the main job on this machine: two clusters, one new node, two pods on it.
 
     Everything stays up to play with; `liqo lab down` ends it. The first time, the lab's programs are built.
 
@@ -24,8 +24,12 @@ def demo() -> None:
     from liqo.lab.lab import Lab  # noqa: PLC0415
 
     with OnConsole() as progress:
-        lab = Lab(progress=progress)
-        run_demo(lab, typer.echo)
+
+        def say(text: str) -> None:
+            progress.rest()
+            typer.echo(text)
+
+        run_demo(Lab(progress=progress), say)
     liqo = os.path.relpath(sys.argv[0])
     typer.echo("\nTry next, in this folder:")
     for command in next_commands(liqo):

@@ -43,8 +43,14 @@ class OnConsole:
         return self
 
     def __exit__(self, *_: object) -> None:
+        self.rest()
+
+    def rest(self) -> None:
+        """End the spinner until something is done again, so that others can print; what they say counts as told."""
+        self._said = time.monotonic()
         if self._status:
             self._status.stop()
+            self._status = None
 
     def say(self, text: str) -> None:
         """Print a line."""
