@@ -175,6 +175,28 @@ async def test_a_watch_whose_head_does_not_come_is_unreachable() -> None:
             await watched(cluster)
 
 
+async def test_however_many_watches_are_open_requests_get_through(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(transport, "REQUESTS", 2)
+    opened, over = asyncio.Semaphore(0), asyncio.Event()
+
+    async def handler(request: web.BaseRequest) -> web.StreamResponse:
+        if "watch" not in request.rel_url.query:
+            return web.json_response({"metadata": {"name": "a", "namespace": "x"}})
+        response = web.StreamResponse()
+        await response.prepare(request)
+        opened.release()
+        await over.wait()
+        return response
+
+    async with served(handler) as server, reached(server) as cluster, asyncio.TaskGroup() as watches:
+        for _ in range(5):
+            watches.create_task(watched(cluster))
+        for _ in range(5):
+            await opened.acquire()
+        assert (await cluster.get(CONFIG_MAP, KEY))["metadata"]["name"] == "a"
+        over.set()
+
+
 async def test_a_refused_token_is_made_anew_once() -> None:
     tokens, shown = ["old"], list[str]()
 

@@ -1,4 +1,4 @@
-"""Requests to one API server over one aiohttp session: connections, tokens, bounds, and what failures mean.
+"""Requests to one API server over two aiohttp sessions: connections, tokens, bounds, and what failures mean.
 
 Nothing here decides or retries, but for one thing: when a token is refused and there is a newer one, the
 request is sent once more. Redirects are not followed, no proxy is taken from the environment, cookies are
@@ -11,7 +11,7 @@ import re
 import socket
 import ssl
 from collections.abc import AsyncGenerator, Awaitable, Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import timedelta
 from typing import Any, NamedTuple
 
@@ -34,7 +34,10 @@ MAX_LINE = 4 * 2**20  # bytes of one watch line; etcd holds no object above 1.5 
 TIMEOUT = timedelta(seconds=10)  # of a whole request; of a watch, until it is open
 CONNECT_TIMEOUT = timedelta(seconds=5)
 SILENCE = timedelta(seconds=70)  # bookmarks come every minute
-CONNECTIONS = 128  # to one server, watches included
+REQUESTS = 128  # connections to one server for requests that end
+WATCHES = (
+    0  # no bound: each is asked for by name, so many for a namespace, and 50 namespaces for a foreign cluster
+)
 KEEPALIVE = {"TCP_KEEPIDLE": 20, "TCP_KEEPINTVL": 10, "TCP_KEEPCNT": 3}  # a dead peer is noticed in 50 s
 USER_AGENT = "liqo"
 JSON_TYPE = "application/json"
@@ -84,13 +87,15 @@ class Transport:
     role: str
     max_response: int
     timeout: timedelta
-    session: aiohttp.ClientSession | None = None
+    sessions: dict[int, aiohttp.ClientSession] = field(
+        default_factory=dict
+    )  # by how many connections it may have
 
     async def close(self) -> None:
         """Close all connections."""
-        if self.session is not None:
-            await self.session.close()
-            self.session = None
+        while self.sessions:
+            _, session = self.sessions.popitem()
+            await session.close()
 
     async def send(self, request: Request) -> Answer:
         """Send a request and return its 2xx answer; raise the Fault that any other means."""
@@ -126,7 +131,7 @@ class Transport:
     async def _send_once(self, request: Request) -> Answer:
         began, code = self.clock.now(), 0
         try:
-            async with self._session().request(
+            async with self._session(REQUESTS).request(
                 request.method,
                 self._url(request),
                 data=orjson.dumps(request.body) if request.body is not None else None,
@@ -152,7 +157,7 @@ class Transport:
         )
         try:
             async with asyncio.timeout(self.timeout.total_seconds()):
-                response = await self._session().request(
+                response = await self._session(WATCHES).request(
                     request.method,
                     self._url(request),
                     headers=self._headers(request),
@@ -171,18 +176,21 @@ class Transport:
             self._count(request, code, self.clock.now() - began)
         raise parse_fault(code, body, response.headers, request.what, self.clock.now())
 
-    def _session(self) -> aiohttp.ClientSession:
-        """Return the session; it is made by the first request, since it needs a running loop."""
-        if self.session is None:
+    def _session(self, connections: int) -> aiohttp.ClientSession:
+        """Return the session for requests, or that for watches: however many of these there are, those get through.
+
+        It is made by the first request, since it needs a running loop.
+        """
+        if connections not in self.sessions:
             connector = aiohttp.TCPConnector(
                 ssl=self.ssl_context if self.ssl_context is not None else True,
                 resolver=self.resolver,
-                limit=CONNECTIONS,
+                limit=connections,
                 ttl_dns_cache=10,
                 keepalive_timeout=75,
                 socket_factory=_make_socket,
             )
-            self.session = aiohttp.ClientSession(
+            self.sessions[connections] = aiohttp.ClientSession(
                 connector=connector,
                 cookie_jar=aiohttp.DummyCookieJar(),
                 headers={"Accept": JSON_TYPE, "Accept-Encoding": "identity", "User-Agent": USER_AGENT},
@@ -191,7 +199,7 @@ class Transport:
                     total=self.timeout.total_seconds(), sock_connect=CONNECT_TIMEOUT.total_seconds()
                 ),
             )
-        return self.session
+        return self.sessions[connections]
 
     def _headers(self, request: Request) -> dict[str, str]:
         headers = {"Content-Type": request.content_type} if request.body is not None else {}
