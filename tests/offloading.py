@@ -66,6 +66,13 @@ class Shop:
         stands_for = [p["metadata"]["annotations"]["liqo.io/home-uid"] for p in foreign]
         return len(home) == count and all(is_ready(p) for p in home) and sorted(uids) == sorted(stands_for)
 
+    def phases(self) -> dict[str, tuple[str, str]]:
+        """Return phase and reason of each pod at home."""
+        return {
+            p["metadata"]["name"]: (p["status"]["phase"], p["status"].get("reason", ""))
+            for p in self.at_home()
+        }
+
     def waiting(self, name: str) -> tuple[str, str]:
         """Return why a pod waits, as kubectl shows it, and in words."""
         pod = self.peers.get(HOME, "pod", name, "-n", self.name)

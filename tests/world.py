@@ -173,7 +173,7 @@ class Guarded:
     async def post(self, path: str, body: Wire) -> Wire:
         return await self._check().post(path, body)
 
-    async def fetch(self, path: str) -> Wire:
+    async def fetch(self, path: str, *, within: timedelta | None = None) -> Wire:  # noqa: ARG002
         return await self._check().get(FEDERATION_REQUEST, Key(NS, path.rsplit("/", 1)[1]))
 
     async def close(self) -> None:

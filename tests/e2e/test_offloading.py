@@ -9,7 +9,6 @@ from typing import Any
 import pytest
 
 from e2e_peers import Peers
-from liqo.lab.lab import LIQO
 from offloading import FOREIGN, HOME, Shop, gone
 
 pytestmark = pytest.mark.lab
@@ -36,15 +35,9 @@ def test_a_pod_that_foreign_takes_away_fails_and_is_replaced(shop: Shop) -> None
     (before,) = shop.at_home()
     name = before["metadata"]["name"]
     shop.peers.lab.kubectl(FOREIGN, "delete", "pod", name, "-n", shop.remote)
-    shop.peers.until(lambda: _phases(shop).get(name) == ("Failed", "TakenAway"))
-    shop.peers.until(lambda: sorted(_phases(shop).values()) == [("Failed", "TakenAway"), ("Running", "")])
+    shop.peers.until(lambda: shop.phases().get(name) == ("Failed", "TakenAway"))
+    shop.peers.until(lambda: sorted(shop.phases().values()) == [("Failed", "TakenAway"), ("Running", "")])
     assert [p["metadata"]["name"] for p in shop.on_foreign()] != [name]
-
-
-def _phases(shop: Shop) -> dict[str, tuple[str, str]]:
-    return {
-        p["metadata"]["name"]: (p["status"]["phase"], p["status"].get("reason", "")) for p in shop.at_home()
-    }
 
 
 def test_a_pod_that_cannot_go_says_why_and_others_go_on(shop: Shop) -> None:
@@ -89,13 +82,13 @@ def test_a_pod_that_is_over_stays_over(shop: Shop) -> None:
         *("patch", "pod", "work", "-n", shop.remote, "--subresource=status"),
         *("--type", "strategic", "-p", json.dumps({"status": status})),
     )
-    shop.peers.until(lambda: _phases(shop) == {"work": ("Succeeded", "")})
+    shop.peers.until(lambda: shop.phases() == {"work": ("Succeeded", "")})
     shop.peers.lab.kubectl(FOREIGN, "delete", "pod", "work", "-n", shop.remote)
     shop.peers.until(lambda: not shop.on_foreign())
     shop.kubectl("annotate", "pod", "work", "look=again")
     shop.deploy(1)
     shop.peers.until(lambda: len(shop.on_foreign()) == 1)
-    assert _phases(shop)["work"] == ("Succeeded", "")
+    assert shop.phases()["work"] == ("Succeeded", "")
 
 
 def test_what_pods_refer_to_goes_along_follows_and_goes_again(shop: Shop) -> None:
@@ -305,35 +298,6 @@ def test_unjoin_with_running_pods_leaves_nothing_on_either_side(shop: Shop) -> N
         shop.peers.until(partial(shop.peers.is_clean, side))
     assert not _places(shop.peers, shop.name)
     assert {p["spec"].get("nodeName") for p in shop.at_home()} == {None}
-
-
-@pytest.mark.parametrize("side", [HOME, FOREIGN])
-def test_a_controller_that_is_killed_while_pods_are_made_loses_and_doubles_none(
-    shop: Shop, side: str
-) -> None:
-    lab = shop.peers.lab
-    shop.deploy(40)
-    shop.peers.until(shop.on_foreign)
-    lab.kill(side, LIQO)
-    shop.kubectl("scale", "deployment", "web", "--replicas=30")
-    lab.start(side, LIQO)
-    shop.peers.until(lambda: shop.is_running(30))
-
-
-def test_pods_run_on_through_a_partition_and_those_replaced_meanwhile_go(shop: Shop) -> None:
-    lab = shop.peers.lab
-    shop.deploy(2)
-    shop.peers.until(lambda: shop.is_running(2))
-    old = {p["metadata"]["name"] for p in shop.at_home()}
-    lab.partition(HOME, FOREIGN)
-    shop.peers.until(lambda: not shop.peers.is_ready(HOME))
-    doomed = min(old)
-    shop.kubectl("delete", "pod", doomed, "--force", "--grace-period=0")
-    assert {p["metadata"]["name"] for p in shop.on_foreign()} == old
-    assert all(p["status"]["phase"] == "Running" for p in shop.on_foreign())
-    lab.heal(HOME, FOREIGN)
-    shop.peers.until(lambda: shop.is_running(2))
-    assert {p["metadata"]["name"] for p in shop.on_foreign()} & old == old - {doomed}
 
 
 def test_a_namespace_with_a_name_of_the_system_has_no_place(shop: Shop) -> None:

@@ -28,6 +28,7 @@ from liqo.runtime.metrics import Metrics
 from liqo.runtime.ports import Clock, Health, Random, Selection, Session, Stream, Way
 
 ANSWER_MAX = 4 * 2**20  # bytes of one answer of another cluster
+PROBE_WITHIN = timedelta(seconds=2)  # three in a row without an answer make a cluster away
 CLOSE_WITHIN = timedelta(seconds=2)
 
 
@@ -224,7 +225,7 @@ class PeerClusters:
         found = self._connections.get((cluster_id, way))
         if found is not None:
             with suppress(Fault):
-                await found.tracked.fetch(path)
+                await found.tracked.fetch(path, within=PROBE_WITHIN)
         return self.get(cluster_id, way)
 
     async def stream(self, cluster_id: str, way: Way) -> Stream:

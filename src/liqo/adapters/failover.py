@@ -137,9 +137,9 @@ class FailoverCluster:
         """Return one object."""
         return await self._call(lambda peer: peer.get(kind, key))
 
-    async def fetch(self, path: str) -> Wire:
-        """Return what is at a path."""
-        return await self._call(lambda peer: peer.fetch(path))
+    async def fetch(self, path: str, *, within: timedelta | None = None) -> Wire:
+        """Return what is at a path, if it comes within that time from one address."""
+        return await self._call(lambda peer: peer.fetch(path, within=within))
 
     async def list(self, selection: Selection, *, limit: int = 500, continue_token: str = "") -> Page:
         """Return one page of the selected objects."""

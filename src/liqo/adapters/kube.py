@@ -163,9 +163,10 @@ class HttpCluster:
 
     # Beyond the port, for adapters.
 
-    async def fetch(self, path: str) -> Wire:
-        """Return the JSON at a path."""
-        return (await self.fetch_with_headers(path))[0]
+    async def fetch(self, path: str, *, within: timedelta | None = None) -> Wire:
+        """Return the JSON at a path, if it comes within that time."""
+        answer = await self._transport.send(Request("get", "raw", "GET", path, within=within))
+        return parse_object(answer.body)
 
     async def fetch_with_headers(self, path: str) -> tuple[Wire, Headers]:
         """Return the JSON at a path, and the answer's headers."""

@@ -1,6 +1,7 @@
 """A Cluster that reports how each call ended."""
 
 from collections.abc import AsyncIterator, Callable, Coroutine
+from datetime import timedelta
 from typing import Any, Protocol, TypeVar
 
 from liqo.api.kinds import CONFIG_MAP, ENDPOINT_SLICE, EVENT, POD, SECRET, SERVICE
@@ -24,8 +25,8 @@ class Peer(Cluster, Protocol):
 
     server: str  # the URL in use
 
-    async def fetch(self, path: str) -> Wire:
-        """Return what is at a path."""
+    async def fetch(self, path: str, *, within: timedelta | None = None) -> Wire:
+        """Return what is at a path, if it comes within that time."""
         ...
 
     async def close(self) -> None:
@@ -58,9 +59,9 @@ class TrackedCluster:
         """Return one object."""
         return await self._tracked(self._inner.get(kind, key), kind)
 
-    async def fetch(self, path: str) -> Wire:
-        """Return what is at a path."""
-        return await self._tracked(self._inner.fetch(path))
+    async def fetch(self, path: str, *, within: timedelta | None = None) -> Wire:
+        """Return what is at a path, if it comes within that time."""
+        return await self._tracked(self._inner.fetch(path, within=within))
 
     async def list(self, selection: Selection, *, limit: int = 500, continue_token: str = "") -> Page:
         """Return one page of the selected objects."""

@@ -58,6 +58,7 @@ class Request(NamedTuple):
     query: str = ""
     body: Wire | None = None
     content_type: str = JSON_TYPE
+    within: timedelta | None = None  # None: as long as any
 
     @property
     def what(self) -> str:
@@ -138,6 +139,7 @@ class Transport:
                 headers=self._headers(request),
                 allow_redirects=False,
                 server_hostname=self.server_hostname,
+                timeout=self._timeout(request.within or self.timeout),
             ) as response:
                 code = response.status
                 answer = Answer(await self._read(response), response.headers)
@@ -195,11 +197,15 @@ class Transport:
                 cookie_jar=aiohttp.DummyCookieJar(),
                 headers={"Accept": JSON_TYPE, "Accept-Encoding": "identity", "User-Agent": USER_AGENT},
                 auto_decompress=False,
-                timeout=aiohttp.ClientTimeout(
-                    total=self.timeout.total_seconds(), sock_connect=CONNECT_TIMEOUT.total_seconds()
-                ),
+                timeout=self._timeout(self.timeout),
             )
         return self.sessions[connections]
+
+    @staticmethod
+    def _timeout(whole: timedelta) -> aiohttp.ClientTimeout:
+        return aiohttp.ClientTimeout(
+            total=whole.total_seconds(), sock_connect=CONNECT_TIMEOUT.total_seconds()
+        )
 
     def _headers(self, request: Request) -> dict[str, str]:
         headers = {"Content-Type": request.content_type} if request.body is not None else {}

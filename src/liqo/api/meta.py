@@ -124,6 +124,12 @@ def format_micro_time(at: datetime) -> str:
     return at.astimezone(UTC).strftime("%Y-%m-%dT%H:%M:%S.%fZ")
 
 
+def is_ready(obj: Mapping[str, Any]) -> bool:
+    """Return whether a node or a pod says that it is Ready."""
+    conditions = (obj.get("status") or {}).get("conditions") or ()
+    return any(c["type"] == "Ready" and c["status"] == "True" for c in conditions)
+
+
 def labels_of(obj: Mapping[str, Any]) -> Mapping[str, str]:
     """Return the labels of an object, empty if it has none."""
     return obj["metadata"].get("labels") or {}

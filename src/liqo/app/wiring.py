@@ -2,7 +2,7 @@
 
 from collections.abc import Iterable
 
-from liqo.api.meta import Key, Kind, Wire, labels_of
+from liqo.api.meta import Key, Kind, Wire, is_ready, labels_of
 from liqo.api.names import (
     CLUSTER_ID_LABEL,
     NODE_TYPE_LABEL,
@@ -168,7 +168,7 @@ class Triggers:
             self._joins(cluster_id)
             if old is None or new is None:
                 self._queues.map.add(Key("", cluster_id))
-            elif ending_since(new) and not ending_since(old):
+            elif is_ready(old) != is_ready(new) or (ending_since(new) and not ending_since(old)):
                 self.offloading.on_node(seen["metadata"]["name"])
         elif _offerable(old) != _offerable(new):
             self._queues.offer.add(ALL, COALESCE)

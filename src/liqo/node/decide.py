@@ -31,7 +31,9 @@ from liqo.runtime.ports import Health, Session
 
 HEARTBEAT = timedelta(seconds=10)
 LEASE_SECONDS = 40  # as a kubelet's
-PROBE_AGAIN = timedelta(seconds=1)  # after a miss
+PROBE_AFTER = timedelta(seconds=7)  # without a word from foreign
+PROBE_AGAIN = timedelta(seconds=0.5)  # after a miss: with three of them, home tells the truth within 15 s
+PROBE_AWAY = timedelta(seconds=2)  # whether it is back
 LEASE_NAMESPACE = "kube-node-lease"
 OURS = frozenset({FOREIGN_CLUSTER_LABEL, AUTOJOINED_LABEL})  # labels that come and go
 PRESSURES = ("MemoryPressure", "DiskPressure", "PIDPressure", "NetworkUnavailable")

@@ -25,7 +25,9 @@ from liqo.node.capacity import believed, limit_of
 from liqo.node.decide import (
     HEARTBEAT,
     LEASE_NAMESPACE,
+    PROBE_AFTER,
     PROBE_AGAIN,
+    PROBE_AWAY,
     Address,
     Readiness,
     forge_labels,
@@ -88,8 +90,19 @@ class VirtualNodes:
         node, writes = await self._shape(foreign, node, offer, ready)
         writes += await self._tell(foreign, wire, ready)
         writes += await self._beat(node)
-        miss = session is not None and (session.failures > 0 or session.health is not Health.READY)
-        return Outcome(wake=PROBE_AGAIN if miss else HEARTBEAT, writes=writes)
+        return Outcome(wake=self._wake(node, session), writes=writes)
+
+    def _wake(self, node: Wire, session: Session | None) -> timedelta:
+        """Return when to look again: at the next renewal of the Lease, or to ask whether foreign is there."""
+        now = self.clock.now()
+        beat = self.beats[node["metadata"]["name"]] + HEARTBEAT - now
+        if session is None:
+            return beat
+        if session.health is not Health.READY:
+            return min(beat, PROBE_AWAY)
+        if session.failures or session.heard is None:
+            return min(beat, PROBE_AGAIN)
+        return max(min(beat, session.heard + PROBE_AFTER - now), PROBE_AGAIN)
 
     def _node(self, cluster_id: str) -> Wire | None:
         """Return the virtual node of that cluster; an id is matched by label, never by name."""
@@ -106,7 +119,7 @@ class VirtualNodes:
         if session is None or outgoing is None:
             return session
         now = self.clock.now()
-        fresh = session.heard is not None and now - session.heard < HEARTBEAT * 0.9
+        fresh = session.heard is not None and now - session.heard < PROBE_AFTER
         if fresh and session.failures == 0:
             return session
         key = request_name(self.home_id(), outgoing.jti)

@@ -10,7 +10,7 @@ from datetime import datetime
 from functools import partial
 
 from liqo.api.kinds import POD
-from liqo.api.meta import Key, Kind, Wire
+from liqo.api.meta import Key, Kind, Wire, is_ready
 from liqo.api.reasons import Reason
 from liqo.errors import Absent, Conflict, Fault, Forbidden, Invalid, Refused, Unavailable
 from liqo.node.abroad import Abroad, Place
@@ -20,7 +20,7 @@ from liqo.node.loop_content import Contents, contents_in
 from liqo.node.loop_map import pods_in
 from liqo.node.pod_change import forge_change, is_current
 from liqo.node.pod_decide import Decision, Move, decide, home_uid
-from liqo.node.pod_status import forge_body, forge_lost, forge_refused, forge_status, is_told
+from liqo.node.pod_status import forge_away, forge_body, forge_lost, forge_refused, forge_status, is_told
 from liqo.node.references import references
 from liqo.runtime.loop import Outcome
 from liqo.runtime.ports import Clock, Cluster, Clusters, Events, Health, Session, Way
@@ -89,7 +89,8 @@ class OffloadedPods:
         session = self.clusters.get(cluster_id, Way.OUTGOING)
         seen = self.clusters.watched(cluster_id, Way.OUTGOING, pods_in(namespace))
         if session is None or session.health is not Health.READY or seen is None:
-            return Outcome(outcome="waiting", reason=Reason.FOREIGN_AWAY)
+            writes = await self._doubt(cluster_id, home) if home is not None else 0
+            return Outcome(outcome="waiting", reason=Reason.FOREIGN_AWAY, writes=writes)
         remote = seen.get(Key(namespace, key.name))
         if remote is not None and not home_uid(remote):
             if home is None:
@@ -98,6 +99,13 @@ class OffloadedPods:
         return Outcome(
             writes=await self._act(decide(home, remote), session, cluster_id, namespace, home, remote)
         )
+
+    async def _doubt(self, cluster_id: str, home: Wire) -> int:
+        """Say of a pod that it is not Ready as far as anybody knows, once its node says so."""
+        node = self.abroad.node_of(cluster_id)
+        if node is None or is_ready(node) or not is_ready(home):
+            return 0
+        return await self._tell(home, forge_away(home))
 
     async def _act(
         self,

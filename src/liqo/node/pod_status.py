@@ -172,6 +172,15 @@ def forge_refused(home: Wire, reason: str, message: str) -> Wire:
     return {"phase": "Pending", "containerStatuses": containers}
 
 
+def forge_away(home: Wire) -> Wire:
+    """Return the status of a pod whose cluster does not answer: as it was told last, and not Ready for all we know."""
+    old = home.get("status") or {}
+    status = {k: old[k] for k in (*GROUPS, *PLAIN, "podIPs", "hostIPs") if k in old}
+    unknown = {"status": "False", "reason": str(Reason.FOREIGN_AWAY), "message": Reason.FOREIGN_AWAY.sentence}
+    mine = [c for c in old.get("conditions") or () if c["type"] in {*CONDITIONS, FOREIGN_SCHEDULED}]
+    return status | {"conditions": [c | unknown if c["type"] == "Ready" else c for c in mine]}
+
+
 def forge_lost(home: Wire) -> Wire:
     """Return the status of a pod whose counterpart the other cluster took away: it failed, and is not run again."""
     old = home.get("status") or {}

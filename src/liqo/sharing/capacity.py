@@ -3,7 +3,7 @@
 from collections.abc import Iterable, Mapping
 
 from liqo.api.bounds import LABELS_MAX
-from liqo.api.meta import Wire, labels_of
+from liqo.api.meta import Wire, is_ready, labels_of
 from liqo.api.names import FOREIGN_PREFIX, NODE_LABELS, NODE_TYPE_LABEL, VIRTUAL_NODE
 from liqo.api.quantity import add, parse_amounts
 
@@ -14,8 +14,7 @@ def is_offered_from(node: Wire) -> bool:
     """Return whether a node is real, Ready and schedulable."""
     if labels_of(node).get(NODE_TYPE_LABEL) == VIRTUAL_NODE or node.get("spec", {}).get("unschedulable"):
         return False
-    conditions = node.get("status", {}).get("conditions") or ()
-    return any(c["type"] == "Ready" and c["status"] == "True" for c in conditions)
+    return is_ready(node)
 
 
 def common_labels(nodes: Iterable[Wire]) -> dict[str, str]:

@@ -55,7 +55,7 @@ class House:
     async def create(self, *args: Any) -> Any:
         return await self._enter().create(*args)
 
-    async def fetch(self, _path: str) -> Any:
+    async def fetch(self, _path: str, *, within: timedelta | None = None) -> Any:  # noqa: ARG002
         self._enter()
         return {}
 

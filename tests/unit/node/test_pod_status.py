@@ -7,7 +7,7 @@ from hypothesis import strategies as st
 
 from liqo.api.meta import Wire
 from liqo.api.reasons import Reason
-from liqo.node.pod_status import forge_lost, forge_refused, forge_status, is_told
+from liqo.node.pod_status import forge_away, forge_lost, forge_refused, forge_status, is_told
 
 ADDRESS = "10.0.0.9"
 HOME: Wire = {
@@ -169,3 +169,16 @@ def test_a_generation_is_observed_when_foreign_runs_what_was_sent_of_it() -> Non
     assert observed(at_home(5, told=4), sent=2, current=False) == 4  # it has not got it yet
     assert observed(at_home(5), sent=3, current=True) is None
     assert observed(HOME, sent=2, current=True) is None  # home's API server is too old to count
+
+
+def test_while_foreign_is_away_a_pod_is_not_ready_and_all_else_is_as_it_was_told_last() -> None:
+    home = {**HOME, "status": tell(RUNNING)}
+    away = forge_away(home)
+    changed = {c["type"] for c in home["status"]["conditions"] if c not in away["conditions"]}
+    assert changed == {"Ready"}
+    assert {k: v for k, v in away.items() if k != "conditions"} == {
+        k: v for k, v in home["status"].items() if k != "conditions"
+    }
+    (ready,) = [c for c in away["conditions"] if c["type"] == "Ready"]
+    assert (ready["status"], ready["reason"]) == ("False", "ForeignAway")
+    assert is_told({**home, "status": away}, away)
