@@ -6,7 +6,7 @@ TESTS := $(RUN)/python -m pytest -q
 SHELL := /bin/bash
 .SHELLFLAGS := -euo pipefail -c
 .DEFAULT_GOAL := help
-.PHONY: help demo down test test-long check bench gen clean
+.PHONY: help demo down test test-long check bench soak gen clean
 
 help: ## list the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-10s %s\n", $$1, $$2 }' Makefile
@@ -35,6 +35,9 @@ check-fast: .venv/.synced
 
 bench: .venv/.synced ## measure the budgets on this machine and print them beside what is promised
 	@$(RUN)/python -m bench
+
+soak: .venv/.synced .venv/.lab ## pods come and go for MINUTES=30, with kills and partitions; looks for leaks
+	@SOAK_MINUTES=$(or $(MINUTES),30) $(TESTS) -s tests/e2e/test_soak.py
 
 gen: .venv/.synced ## write again what is made from code: chart/crds and docs/reference
 	@$(RUN)/python -m tools.gen

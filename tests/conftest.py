@@ -41,6 +41,8 @@ def _at_most(seconds: float) -> Iterator[None]:
 
 
 def _seconds(item: pytest.Item, otherwise: float) -> float:
+    if own := item.get_closest_marker("seconds"):
+        return float(own.args[0])
     return LONG_SECONDS if item.get_closest_marker("long") else otherwise
 
 

@@ -207,7 +207,7 @@ class _Parts:
             judges={FEDERATION_REQUEST.plural: gate.judge, **magnet.judges()},
             registry=self._metrics.registry,
             unready=self._unready,
-            refresh=lambda: count_peers(self._stores, self._metrics),
+            refresh=self._count,
             clock=self._clock,
             door=self._door() if self._home.door_port else None,
         )
@@ -238,6 +238,11 @@ class _Parts:
         """Name the stores that are not filled yet."""
         names = type(self._stores).__dataclass_fields__
         return [name for name in names if not getattr(self._stores, name).synced]
+
+    def _count(self) -> None:
+        """Bring the gauges up to date that nobody sets meanwhile."""
+        count_peers(self._stores, self._metrics)
+        self._metrics.tasks.set(len(asyncio.all_tasks()))
 
     async def _reflect(self) -> None:
         """Keep all stores equal to the API server."""

@@ -68,6 +68,11 @@ class Metrics:
             "1 while this process leads, 0 while it stands by.",
             registry=registry,
         )
+        self.tasks = Gauge(
+            "liqo_tasks",
+            "Tasks of the controller's event loop, watches among them; one that only grows is a leak.",
+            registry=registry,
+        )
         self.peers = Gauge(
             "liqo_peers",
             "Foreign clusters by direction and phase of the peering.",

@@ -1,0 +1,167 @@
+"""Pods come and go for a while, with kills and partitions: nothing leaks, and every pod is accounted for.
+
+Two minutes by itself; `make soak MINUTES=30` for longer. What is done is drawn from a seed that is printed, and can be
+given again: SOAK_SEED=7. Kills end halfway, so that the second half is one life of each process.
+"""
+
+import os
+import random
+import re
+import time
+import urllib.request
+from collections.abc import Callable, Iterator
+from contextlib import ExitStack
+from dataclasses import dataclass, field
+from functools import partial
+from pathlib import Path
+
+import pytest
+
+from e2e_peers import Peers
+from liqo.app.lab import up_with_liqo
+from liqo.lab.lab import LIQO
+from liqo.lab.pytest_plugin import Eventually, LabFactory
+from offloading import FOREIGN, HOME, Shop
+
+MINUTES = float(os.environ.get("SOAK_MINUTES", "2"))
+SEED = int(os.environ.get("SOAK_SEED", "7"))
+SETTLED_SECONDS = 120.0
+pytestmark = [pytest.mark.lab, pytest.mark.seconds(MINUTES * 60 + 4 * SETTLED_SECONDS)]
+
+SIDES = (HOME, FOREIGN)
+NAMESPACE = "soak"
+PODS_MAX = 60
+STEPS = 6  # between two looks
+GROWTH_MAX = (
+    12.0  # MiB in the second half, however long: what a leak of one object a pod would exceed in half an hour
+)
+TASKS_MORE = 4  # of one look than of another: a reconnect under way
+FILES_MORE = 8
+TASKS = re.compile(r"^liqo_tasks (\S+)$", re.MULTILINE)
+
+
+@dataclass(frozen=True)
+class Look:
+    """What one Liqo holds while nothing goes on."""
+
+    memory: float  # MiB
+    tasks: int
+    files: int
+
+
+@dataclass
+class Soak:
+    shop: Shop
+    rng: random.Random
+    wanted: int = 0
+    looks: dict[str, list[Look]] = field(default_factory=lambda: {side: [] for side in SIDES})
+
+    @property
+    def peers(self) -> Peers:
+        return self.shop.peers
+
+    def step(self, *, kills: bool) -> None:
+        """Do one thing, whatever the last one led to."""
+        steps: list[Callable[[], object]] = [self.scale, self.scale, self.renew, self.delete_at_home]
+        steps += [self.delete_on_foreign, self.partition]
+        steps += [partial(self.kill, side) for side in SIDES if kills]
+        self.rng.choice(steps)()
+
+    def scale(self) -> None:
+        self.wanted = self.rng.randint(1, PODS_MAX)
+        self.shop.kubectl("scale", "deployment", "web", f"--replicas={self.wanted}")
+
+    def renew(self) -> None:
+        self.shop.kubectl("rollout", "restart", "deployment", "web")
+
+    def delete_at_home(self) -> None:
+        if pods := self.shop.at_home():
+            name = self.rng.choice(pods)["metadata"]["name"]
+            self.shop.kubectl("delete", "pod", name, "--ignore-not-found", "--wait=false")
+
+    def delete_on_foreign(self) -> None:
+        if pods := self.shop.on_foreign():
+            pod = self.rng.choice(pods)["metadata"]
+            where = ("-n", pod["namespace"], "--ignore-not-found", "--wait=false")
+            self.peers.lab.kubectl(FOREIGN, "delete", "pod", pod["name"], *where)
+
+    def partition(self) -> None:
+        """Cut them off; half of the times until home has seen it."""
+        self.peers.lab.partition(*SIDES)
+        try:
+            self.scale()
+            if self.rng.random() < 0.5:
+                self.peers.until(lambda: not self.peers.is_ready(HOME))
+        finally:
+            self.peers.lab.heal(*SIDES)
+
+    def kill(self, side: str) -> None:
+        self.peers.lab.kill(side, LIQO)
+        self.scale()
+        self.peers.lab.start(side, LIQO)
+
+    def settle(self) -> None:
+        """Wait until every pod is accounted for on both sides, and none runs twice."""
+
+        def settled() -> bool:
+            self.shop.kubectl("delete", "pods", "--field-selector", "status.phase=Failed", "--wait=false")
+            return self.shop.is_running(self.wanted)
+
+        self.peers.until(settled, SETTLED_SECONDS)
+
+    def look(self) -> None:
+        for side in SIDES:
+            self.looks[side].append(look_at(self.peers, side))
+
+
+def look_at(peers: Peers, side: str) -> Look:
+    """Return what the Liqo of a cluster holds."""
+    status = next(c for c in peers.lab.status() if c.name == side)
+    process = Path(f"/proc/{next(c.pid for c in status.components if c.name == LIQO)}")
+    memory = next(line for line in (process / "status").read_text().splitlines() if line.startswith("VmRSS:"))
+    address, port = peers.lab.cluster(side).reach(LIQO)
+    with urllib.request.urlopen(f"http://{address}:{port}/metrics", timeout=30) as answer:
+        found = TASKS.search(answer.read().decode())
+    assert found
+    files = sum(1 for _ in (process / "fd").iterdir())
+    return Look(int(memory.split()[1]) / 1024, int(float(found[1])), files)
+
+
+@pytest.fixture
+def soak(lab_factory: LabFactory, eventually: Eventually) -> Iterator[Soak]:
+    with ExitStack() as stack:
+        lab = lab_factory()
+        stack.callback(lab.down)
+        up_with_liqo(lab, SIDES, lan=False)
+        peers = Peers(lab, eventually)
+        shop = Shop(peers, NAMESPACE)
+        lab.kubectl(HOME, "create", "namespace", NAMESPACE)
+        lab.kubectl(HOME, "label", "namespace", NAMESPACE, "liqo.io/enabled=true")
+        peers.apply_seed(*SIDES)
+        peers.until(partial(peers.is_ready, HOME))
+        shop.deploy(1)
+        yield Soak(shop, random.Random(SEED), wanted=1)
+
+
+def test_nothing_leaks_and_every_pod_is_accounted_for(soak: Soak) -> None:
+    began, rounds = time.monotonic(), 0
+    soak.settle()
+    while (gone := (time.monotonic() - began) / 60) < MINUTES:
+        kills = gone < MINUTES / 2
+        for _ in range(STEPS):
+            soak.step(kills=kills)
+        soak.settle()
+        rounds += 1
+        if not kills:
+            soak.look()
+    report = {side: (looks[0], looks[-1]) for side, looks in soak.looks.items()}
+    print(f"seed {SEED}, {rounds} rounds: {report}")  # noqa: T201
+    for looks in soak.looks.values():
+        first, last = looks[0], looks[-1]
+        assert last.memory - first.memory < GROWTH_MAX
+        assert last.tasks - first.tasks <= TASKS_MORE
+        assert last.files - first.files <= FILES_MORE
+    soak.peers.set_join(HOME, join=False)
+    for side in SIDES:
+        soak.peers.until(partial(soak.peers.is_clean, side))
+    assert not soak.peers.items(FOREIGN, "namespaces", "-l", "liqo.io/home-namespace")
