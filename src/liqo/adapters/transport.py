@@ -27,7 +27,7 @@ from liqo.api.reasons import Reason
 from liqo.errors import Fault, Malformed, NotTrusted, Unauthorized, Unreachable
 from liqo.runtime.metrics import Metrics
 from liqo.runtime.ports import Clock
-from liqo.runtime.watch import SILENT
+from liqo.runtime.watch import SILENT, TOO_LARGE
 
 MAX_RESPONSE = 64 * 2**20  # bytes of one answer of our own cluster: 500 objects of 128 KiB
 MAX_LINE = 4 * 2**20  # bytes of one watch line; etcd holds no object above 1.5 MiB
@@ -226,7 +226,8 @@ class Transport:
             size += len(chunk)
             if size > self.max_response:
                 _drop(response)
-                raise Malformed(f"an answer of {URL(self.server).host} has over {self.max_response} bytes")
+                message = f"an answer of {URL(self.server).host} has over {self.max_response} bytes"
+                raise Malformed(message, reason=TOO_LARGE)
             chunks.append(chunk)
         return chunks[0] if len(chunks) == 1 else b"".join(chunks)
 

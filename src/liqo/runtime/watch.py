@@ -14,6 +14,7 @@
   at least LONG_ENOUGH). So no server can make us spin.
 - A watch is resumed from the last version heard, of an object or a bookmark. Only 410, a version that goes
   back and lines that make no sense cost a new list.
+- A page beyond our bound is asked for again, in parts.
 - Nothing is forgotten while there is no answer: the store keeps what was last known, and the next complete
   list tells what was deleted meanwhile.
 """
@@ -37,6 +38,9 @@ RETRY_AFTER_CAP = timedelta(minutes=5)  # whatever a server asks for
 LONG_ENOUGH = timedelta(seconds=5)  # a watch that lived this long was a good one
 MAX_OBJECTS = 200_000  # of one selection; about 1 GB, more is a server gone mad
 MAX_PAGES = 2_000  # of one list; empty ones count too
+PAGE = 500  # objects asked for at once
+FEWER = 8  # a page that is too large is asked for in so many parts
+TOO_LARGE = "TooLarge"  # reason of the Malformed that an answer beyond our bound is
 SILENT = "Silent"  # reason of the Unreachable that a watch ends with which told nothing for too long
 
 
@@ -59,6 +63,7 @@ class State:
     pages: int = 0  # paging: how many so far
     failures: int = 0  # in a row
     wait: timedelta = timedelta(0)  # before the next request
+    limit: int = PAGE  # of a page
 
 
 @dataclass(frozen=True, slots=True)
@@ -66,6 +71,7 @@ class ListPage:
     """Ask for a page of a list; "" is the first."""
 
     token: str
+    limit: int = PAGE
 
 
 @dataclass(frozen=True, slots=True)
@@ -117,7 +123,7 @@ Change = Listed | Changed | Deleted | Progress
 
 def next_request(state: State) -> ListPage | Watch:
     """Return what to ask for, after state.wait."""
-    return Watch(state.version) if state.phase is Phase.WATCHING else ListPage(state.token)
+    return Watch(state.version) if state.phase is Phase.WATCHING else ListPage(state.token, state.limit)
 
 
 def step(
@@ -155,11 +161,12 @@ def _page(state: State, page: Page) -> tuple[State, Change | None]:
     if len(objects) > MAX_OBJECTS or pages > MAX_PAGES:
         raise Malformed(f"a list has more than {MAX_OBJECTS} objects or {MAX_PAGES} pages")
     if page.continue_token:
-        token, failures = page.continue_token, state.failures
-        return State(Phase.PAGING, token=token, objects=objects, pages=pages, failures=failures), None
+        further = replace(state, phase=Phase.PAGING, token=page.continue_token, wait=timedelta(0))
+        return replace(further, objects=objects, pages=pages), None
     if not page.resource_version:
         raise Malformed("a list has no resourceVersion")
-    watching = State(Phase.WATCHING, version=page.resource_version, failures=state.failures)
+    version, failures = page.resource_version, state.failures
+    watching = State(Phase.WATCHING, version=version, failures=failures, limit=state.limit)
     return watching, Listed(objects, page.resource_version)
 
 
@@ -205,7 +212,10 @@ def _failed(state: State, failures: int, fault: Fault | None, random: Random, ca
             pass
     if state.phase is Phase.WATCHING and not isinstance(fault, Expired | Malformed):
         return replace(state, failures=failures, wait=wait)
-    return State(failures=failures, wait=wait)
+    too_large = fault is not None and fault.reason == TOO_LARGE
+    if too_large and state.limit > 1 and state.phase is not Phase.WATCHING:
+        return replace(state, failures=failures, wait=wait, limit=max(state.limit // FEWER, 1))
+    return State(failures=failures, wait=wait, limit=state.limit)
 
 
 def check_object(obj: Any) -> Wire:
@@ -269,14 +279,14 @@ class Reflector:
             if self.state.wait:
                 await self.clock.sleep(self.state.wait)
             match next_request(self.state):
-                case ListPage(token):
-                    await self._list(token)
+                case ListPage(token, limit):
+                    await self._list(token, limit)
                 case Watch(version):
                     await self._watch(version)
 
-    async def _list(self, token: str) -> None:
+    async def _list(self, token: str, limit: int) -> None:
         try:
-            page = await self.cluster.list(self.selection, continue_token=token)
+            page = await self.cluster.list(self.selection, limit=limit, continue_token=token)
             self._hear(page)
         except Fault as fault:
             self._fail(fault)

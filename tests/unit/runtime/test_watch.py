@@ -20,6 +20,7 @@ from liqo.runtime.watch import (
     LONG_ENOUGH,
     MAX_PAGES,
     SILENT,
+    TOO_LARGE,
     Changed,
     Deleted,
     Ended,
@@ -57,6 +58,24 @@ def test_a_list_of_several_pages_is_told_when_it_is_complete() -> None:
     state, change = step(state, Page([obj("b", 2)], "5"), RANDOM)
     assert change == Listed((obj("a", 1), obj("b", 2)), "5")
     assert next_request(state) == Watch("5")
+
+
+def test_a_page_that_is_too_large_is_asked_for_in_parts_which_is_kept_in_mind() -> None:
+    too_large = Malformed("over 4 MiB", reason=TOO_LARGE)
+    state, _ = step(State(), Page([obj("a", 1)], "", "more"), RANDOM)
+    asked = []
+    for _ in range(4):
+        state, _ = step(state, too_large, RANDOM)
+        asked.append(next_request(state))
+        assert state.wait > NONE
+    assert asked[:3] == [ListPage("more", 62), ListPage("more", 7), ListPage("more", 1)]
+    assert asked[3] == ListPage(
+        "", 1
+    )  # one object alone is too large: from the beginning, as after any fault
+    state, change = step(state, Page([obj("a", 1)], "5"), RANDOM)
+    assert change == Listed((obj("a", 1),), "5")
+    state, _ = step(state, Ended(SECOND, Expired("old")), RANDOM)
+    assert next_request(state) == ListPage("", 1)
 
 
 @pytest.mark.parametrize(
