@@ -45,6 +45,13 @@ def up(
         list[str] | None, typer.Argument(metavar="[NAME]...", help="Clusters; rome and milan by default.")
     ] = None,
     nodes: Annotated[int | None, typer.Option(min=0, help="Fake nodes in each; 3 by default.")] = None,
+    real: Annotated[
+        bool | None,
+        typer.Option(
+            "--real/--no-real",
+            help="A real node in each, on which pods run; fake ones by --nodes only. Root.",
+        ),
+    ] = None,
     liqo: Annotated[
         bool | None, typer.Option("--liqo/--no-liqo", help="Install and run Liqo in them; the default.")
     ] = None,
@@ -81,6 +88,7 @@ def up(
             anonymous=anonymous,
             kubelet_ca=kubelet_ca,
             kubernetes=kubernetes,
+            real=real,
             liqo=liqo,
             loopback=loopback,
         )

@@ -1,7 +1,8 @@
 """Builds the lab's programs from our Go modules at first use; kept per hash of the sources.
 
 One binary holds etcd, the Kubernetes programs, kwok and CoreDNS; symbolic links give each its name. An older
-Kubernetes is a binary of its own, of Kubernetes' own programs only; the others are everywhere the newest.
+Kubernetes is a binary of its own, of Kubernetes' own programs only; the others are everywhere the newest. So are
+the programs of a real node, which few labs need.
 """
 
 import fcntl
@@ -10,7 +11,7 @@ import os
 import re
 import subprocess
 import time
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -22,10 +23,14 @@ from liqo.lab.toolchain import find_go
 NEWEST = ""  # the Kubernetes of a cluster that asks for none
 KUBERNETES_PROGRAMS = ("kube-apiserver", "kube-controller-manager", "kube-scheduler", "kubectl")
 PROGRAMS = ("etcd", *KUBERNETES_PROGRAMS, "kwok", "coredns")
+NODE = "node"  # the folder of a real node's programs, and what they are called by where a Kubernetes is
+NODE_PROGRAMS = ("kubelet", "kube-proxy", "cluster-dns")
 _KUBERNETES = re.compile(r"^\s*(?:require\s+)?k8s\.io/kubernetes\s+(v\S+)", re.MULTILINE)
 _OLDER = re.compile(r"v(\d+)\.(\d+)")  # the folder of an older Kubernetes
 PACKAGES = 2_850  # so many are compiled with empty caches; the last minute links them
 OLDER_PACKAGES = 2_450
+NODE_PACKAGES = 150  # beside those that the build before has left in Go's cache
+FIRST_BUILD = "6 to 10 minutes on two cores (about 1.5 GB of Go modules are fetched)"
 _TAIL = 15
 
 
@@ -45,6 +50,8 @@ def source_folder(kubernetes: str = NEWEST) -> Path:
     """Return where a Go module is: inside an installed package, or at the top of a checkout."""
     installed = Path(__file__).parent / "source"
     newest = installed if installed.is_dir() else Path(__file__).parents[3] / "lab"
+    if kubernetes == NODE:
+        return newest / NODE
     return newest / f"v{kubernetes}" if kubernetes else newest
 
 
@@ -123,8 +130,21 @@ def ensure_binaries(progress: Progress, kubernetes: str = NEWEST) -> Binaries:
         Unavailable: they cannot be built; the hint says why.
     """
     older = check_kubernetes(kubernetes)
-    programs = KUBERNETES_PROGRAMS if older else PROGRAMS
-    sources = read_sources(source := source_folder(older))
+    return _ensure(progress, source_folder(older), KUBERNETES_PROGRAMS if older else PROGRAMS)
+
+
+def ensure_node_binaries(progress: Progress) -> Binaries:
+    """Return the programs of a real node, NODE_PROGRAMS, built first if need be; always of the newest Kubernetes.
+
+    Raises:
+        Unavailable: they cannot be built; the hint says why.
+    """
+    return _ensure(progress, source_folder(NODE), NODE_PROGRAMS)
+
+
+def _ensure(progress: Progress, source: Path, programs: Sequence[str]) -> Binaries:
+    """Return these programs of a Go module."""
+    sources = read_sources(source)
     cache = cache_folder(os.environ)
     folder = cache / source_hash(sources)
     binaries = Binaries(folder, kubernetes_version(sources["go.mod"].decode()))
@@ -158,15 +178,12 @@ def _locked(path: Path, progress: Progress) -> Iterator[None]:
 
 
 def _build(source: Path, target: Path, version: str, go: str, progress: Progress) -> None:
-    what, packages_in_all = (
-        (f"Kubernetes {version}", OLDER_PACKAGES)
-        if _OLDER.fullmatch(source.name)
-        else ("etcd, Kubernetes, kwok and CoreDNS", PACKAGES)
-    )
-    progress.say(
-        f"building {what} from source: once, 6 to 10 minutes on two cores"
-        " (about 1.5 GB of Go modules are fetched)"
-    )
+    what, packages_in_all, cost = "etcd, Kubernetes, kwok and CoreDNS", PACKAGES, FIRST_BUILD
+    if source.name == NODE:
+        what, packages_in_all, cost = "kubelet, kube-proxy and CoreDNS", NODE_PACKAGES, "a minute or two"
+    elif _OLDER.fullmatch(source.name):
+        what, packages_in_all = f"Kubernetes {version}", OLDER_PACKAGES
+    progress.say(f"building {what} from source: once, {cost}")
     env = {**os.environ, "CGO_ENABLED": "0", "GOTOOLCHAIN": "local", "GOFLAGS": "", "GOWORK": "off"}
     fresh = target.with_name(f"lab.{os.getpid()}")
     flags = f"-s -w -X k8s.io/component-base/version.gitVersion={version}"

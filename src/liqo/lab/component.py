@@ -8,6 +8,7 @@ from liqo.lab.spec import PORTS, ClusterSpec
 LIQO = "liqo"  # names of components of ours
 LIQO_LAN = "liqo-lan"
 PYTHON = "python"  # a program that is this interpreter; any other is one of the Go binary's
+MACHINE = "machine"  # instead of a Kubernetes: the program is the machine's, or a path
 POD_LOG_PREFIX = "2024-01-01T00:00:00Z stdout F"  # as a container runtime writes it (CRI log format)
 CLIENT_LIMITS = ("--kube-api-qps=2000", "--kube-api-burst=4000")  # else theirs is the speed that one measures
 
@@ -35,6 +36,7 @@ class Component:
         env: added to a small environment that is equal for all.
         files: written before it starts, by path under the cluster's folder.
         probe: when it is ready; None: when it runs.
+        in_node: it runs inside the real node, with the node's mounts and processes.
         after: components that have to be ready before.
         stop_order: lower stops first.
     """
@@ -46,6 +48,7 @@ class Component:
     env: Mapping[str, str] = field(default_factory=dict)
     files: Mapping[str, str] = field(default_factory=dict)
     probe: Probe | None = None
+    in_node: bool = False
     after: tuple[str, ...] = ()
     stop_order: int = 5
 

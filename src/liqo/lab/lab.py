@@ -9,7 +9,7 @@ lab.down()
 import os
 import subprocess
 import sys
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from contextlib import ExitStack
 from dataclasses import replace
 from pathlib import Path
@@ -21,13 +21,16 @@ from liqo.lab.component import LIQO, LIQO_LAN, Component, liqo, liqo_lan
 from liqo.lab.folder import default_folder, locked, remove
 from liqo.lab.naming import start_name_server, write_zone
 from liqo.lab.network import Network
+from liqo.lab.node_space import remove_cgroups
 from liqo.lab.observe import component_of, components_of, observe_cluster
-from liqo.lab.plane import Runner, in_parallel
+from liqo.lab.plane import Runner, in_parallel, together
 from liqo.lab.process import end, find, marks
 from liqo.lab.progress import Progress, Silent
-from liqo.lab.relaying import Sockets, ensure_relay, open_sockets, ports_of
+from liqo.lab.real import REAL_PARTS
+from liqo.lab.real_nodes import RealNodes, ensure_routes
+from liqo.lab.relaying import Sockets, ensure_relay, ports_of, sockets_for
 from liqo.lab.settle import settle_network, with_cluster
-from liqo.lab.spec import ClusterSpec, Mode, check_name, check_nodes
+from liqo.lab.spec import ClusterSpec, check_name, check_nodes
 from liqo.lab.state import State, read_state, write_private, write_state
 from liqo.lab.status import ClusterStatus, Command, Upped
 
@@ -62,6 +65,7 @@ class Lab:
         anonymous: bool | None = None,
         kubelet_ca: bool | None = None,
         kubernetes: str | None = None,
+        real: bool | None = None,
         liqo: bool | None = None,
         lan: bool | None = None,
         loopback: bool = False,
@@ -70,17 +74,19 @@ class Lab:
 
         Args:
             names: of the clusters; by default those that the lab has, or rome and milan.
-            nodes: fake nodes in each; None: as it was, or 3.
+            nodes: fake nodes in each; None: as it was, or 3, or none in a new one with a real node.
             anonymous: whether the API servers take anonymous requests; None: as it was, or yes.
             kubelet_ca: whether they talk only to kubelets with a certificate of the cluster's CA, as k3s has
                 it; None: as it was, or no.
             kubernetes: which version they have, "1.31"; None: as it was, or the lab's own.
+            real: whether each has a real node, on which pods really run; None: as it was, or no.
             liqo: whether Liqo belongs to these clusters; None: as it was, or yes.
             lan: whether a LAN agent belongs to them; None: as it was, or yes. On loopback there is none.
             loopback: a new lab uses loopback addresses even where a LAN could be made.
 
         Raises:
             Invalid: a name or number cannot be.
+            Refused: only root can make real nodes.
             Unavailable: a program cannot be built, does not start, or dies.
         """
         for name in names:
@@ -95,7 +101,7 @@ class Lab:
             wanted = tuple(dict.fromkeys(names)) or tuple(state.clusters) or DEFAULT_NAMES
             created = tuple(name for name in wanted if name not in state.clusters)
             with ExitStack() as stack:
-                sockets = {name: _sockets(stack, state.mode) for name in created}
+                sockets = {name: sockets_for(stack, state.mode) for name in created}
                 for name in wanted:
                     new = self.kubernetes if name in created else None
                     ports = ports_of(sockets.get(name, {}))
@@ -106,6 +112,7 @@ class Lab:
                         anonymous=anonymous,
                         kubelet_ca=kubelet_ca,
                         kubernetes=new if kubernetes is None else kubernetes,
+                        real=real,
                         liqo=liqo,
                         lan=lan,
                         ports=ports,
@@ -129,6 +136,7 @@ class Lab:
         end([r for r in find(self.folder) if r.part == "kube-apiserver"], self.folder, term_seconds=0)
         while left := find(self.folder):
             end(left, self.folder, term_seconds=0)
+        remove_cgroups(self.folder)
         remove(self.folder)
         return found
 
@@ -171,7 +179,7 @@ class Lab:
 
         Args:
             name: of the cluster.
-            component: as `status` names it; None: all.
+            component: as `status` names it; None: all. One of a real node brings the node's others too.
             extra_args: further arguments of `liqo controller`.
             env: its further environment.
 
@@ -183,6 +191,8 @@ class Lab:
             state = self._state()
             spec = state.cluster(name)
             runner = self._runner(state)
+            if spec.real and component in REAL_PARTS:
+                return RealNodes.ready(runner).start(spec)
             if component is not None:
                 wanted = component_of(spec, component, extra_args=extra_args, env=env)
                 return self._start_one(runner, spec, wanted)
@@ -204,9 +214,9 @@ class Lab:
             state = self._state()
             runner = self._runner(state)
             specs = [state.cluster(name) for name in names]
-            self._together(runner, lambda spec: self._start_one(runner, spec, liqo(spec)), specs)
+            together(runner, lambda spec: self._start_one(runner, spec, liqo(spec)), specs)
             agents = [spec for spec in specs if spec.has_agent]
-            self._together(runner, lambda spec: self._start_one(runner, spec, liqo_lan(spec)), agents)
+            together(runner, lambda spec: self._start_one(runner, spec, liqo_lan(spec)), agents)
 
     def stop(self, name: str, component: str | None = None) -> list[str]:
         """Stop one component, or all of a cluster; return what ran. Its network and its data stay."""
@@ -369,21 +379,14 @@ class Lab:
             runner.network.ensure_host(spec.name, spec.index, spec.host)
             ensure_relay(self.folder, spec, runner.network, (sockets or {}).get(spec.name, {}))
         start_name_server(runner, state)
-        started = self._together(runner, runner.start_plane, specs)
-        return {spec.name: tuple(parts) for spec, parts in zip(specs, started, strict=True)}
+        real = RealNodes.ready(runner) if any(spec.real for spec in specs) else None
+        ensure_routes(runner, state)
 
-    def _together(
-        self, runner: Runner, work: Callable[[ClusterSpec], list[str]], specs: Sequence[ClusterSpec]
-    ) -> list[list[str]]:
-        """Do it for all clusters at once; the first failure, or Ctrl-C, ends the waiting of the others."""
-        pool = in_parallel(len(specs))
-        try:
-            return list(pool.map(work, specs))
-        except BaseException:
-            runner.cancelled.set()
-            raise
-        finally:
-            pool.shutdown(wait=True)
+        def start(spec: ClusterSpec) -> list[str]:
+            return [*runner.start_plane(spec), *(real.start(spec) if real and spec.real else ())]
+
+        started = together(runner, start, specs)
+        return {spec.name: tuple(parts) for spec, parts in zip(specs, started, strict=True)}
 
     def _start_one(self, runner: Runner, spec: ClusterSpec, component: Component) -> list[str]:
         if component.name == LIQO and not spec.controller_kubeconfig.exists():
@@ -394,11 +397,3 @@ class Lab:
         process = runner.start(spec.name, spec.folder, component, spec.log(component.name))
         runner.wait(spec, component, process)
         return [] if process == before else [component.name]
-
-
-def _sockets(stack: ExitStack, mode: Mode) -> Sockets:
-    """Return the sockets of a new cluster's relay, open as long as the stack is; on loopback it needs none."""
-    sockets = {} if mode is Mode.LOOPBACK else open_sockets()
-    for listening in sockets.values():
-        stack.enter_context(listening)
-    return sockets

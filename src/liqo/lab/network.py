@@ -8,7 +8,7 @@ and all others live inside that one.
 import shutil
 import socket
 import subprocess
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 from liqo.errors import Refused, Unavailable
@@ -88,6 +88,10 @@ class Network:
             "link set eth0 up",
             "route add 224.0.0.0/4 dev eth0",  # multicast needs a route, and there is no default one
         )
+
+    def route(self, name: str, ways: Mapping[str, str]) -> None:
+        """Lead packets of a host on; `ways` are addresses of hosts, by the range that lies behind each."""
+        self._ip(name, *(f"route replace {cidr} via {via}" for cidr, via in sorted(ways.items())))
 
     def enter(self, name: str) -> tuple[str, ...]:
         """Return what to put before a command so that it runs on that host.

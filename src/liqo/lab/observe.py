@@ -1,12 +1,14 @@
 """Looks at a cluster: what runs, and whether it is ready."""
 
 from collections.abc import Mapping, Sequence
+from pathlib import Path
 
 from liqo.errors import Invalid
 from liqo.lab.client import is_ready
 from liqo.lab.component import LIQO, LIQO_LAN, Component, liqo, liqo_lan, plane
 from liqo.lab.plane import in_parallel, read_cluster_id
 from liqo.lab.process import Running
+from liqo.lab.real import real_components
 from liqo.lab.spec import NAMESPACE, ClusterSpec
 from liqo.lab.status import ClusterStatus, ComponentStatus
 
@@ -17,6 +19,7 @@ def components_of(spec: ClusterSpec) -> tuple[Component, ...]:
     """Return what a cluster consists of; to look at or to stop, since kwok's stages are left out."""
     return (
         *plane(spec, ""),
+        *(real_components(spec, Path(), "") if spec.real else ()),
         *((liqo(spec),) if spec.liqo else ()),
         *((liqo_lan(spec),) if spec.has_agent else ()),
     )

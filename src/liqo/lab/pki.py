@@ -72,6 +72,13 @@ def make_ca(name: str) -> Pair:
     return Pair(key, builder.sign(key, hashes.SHA256()))
 
 
+def load_pair(folder: Path, what: str) -> Pair:
+    """Return a pair that make_pki has written."""
+    key = serialization.load_pem_private_key((folder / f"{what}.key").read_bytes(), None)
+    assert isinstance(key, ec.EllipticCurvePrivateKey)
+    return Pair(key, x509.load_pem_x509_certificate((folder / f"{what}.crt").read_bytes()))
+
+
 def make_server(ca: Pair, name: str, hosts: Sequence[str]) -> Pair:
     """Return a certificate to serve under these names and addresses; it authenticates a client too."""
     return _leaf(

@@ -3,16 +3,17 @@
 import json
 import sys
 import threading
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 from liqo.errors import Fault, Unavailable
 from liqo.lab.build import Binaries
 from liqo.lab.client import api, is_ready
-from liqo.lab.component import PYTHON, Component, plane
+from liqo.lab.component import MACHINE, PYTHON, Component, plane
 from liqo.lab.kubeconfig import forge_kubeconfig
 from liqo.lab.network import Network
+from liqo.lab.node_space import enter_node
 from liqo.lab.nodes import LABEL, LABEL_VALUE, STAGES, forge_kwok_config, forge_node, node_name
 from liqo.lab.pki import make_pki
 from liqo.lab.process import Running, command_line, end, find, is_alive, launch, marks, small_env, tail
@@ -50,6 +51,8 @@ class Runner:
         """Return program and arguments as the kernel shows them."""
         if component.program == PYTHON:
             return (sys.executable, *component.args)
+        if component.kubernetes == MACHINE:
+            return (component.program, *component.args)
         return (self.binaries[component.kubernetes].path(component.program), *component.args)
 
     def running(self, cluster: str, component: str) -> Running | None:
@@ -62,16 +65,18 @@ class Runner:
 
         One that runs with other arguments, as after an update of liqo, is ended first.
         """
+        enter = enter_node(self.folder, host) if component.in_node else self.network.enter(host)
         argv = self.command(component)
         if old := self.running(host, component.name):
-            if command_line(old.pid) == argv:
+            # Who enters a node stays, as the parent of what runs there, and is found first.
+            if command_line(old.pid) in (argv, (*enter, *argv)):
                 return old
-            end([old], self.folder)
+            end([r for r in find(self.folder) if (r.cluster, r.part) == (host, component.name)], self.folder)
         for name, text in component.files.items():
             write_private(folder / name, text)
         env = {**small_env(folder), **component.env, **marks(self.folder, host, component.name)}
         self.progress.doing(f"{host}: starting {component.name}")
-        pid = launch([*self.network.enter(host), *argv], env=env, cwd=folder, log=log)
+        pid = launch([*enter, *argv], env=env, cwd=folder, log=log)
         return Running(pid, host, component.name)
 
     def wait(self, spec: ClusterSpec, component: Component, process: Running) -> None:
@@ -101,8 +106,15 @@ class Runner:
     def start_plane(self, spec: ClusterSpec) -> list[str]:
         """Bring a cluster up; return the names of the components that had to be started."""
         prepare(spec)
-        started: list[str] = []
         components = plane(spec, forge_kwok_config(STAGES.read_text(), spec.folder / "pod.log"))
+        started = self.start_all(spec, components)
+        self.ensure_nodes(spec)
+        self._wait_for_accounts(spec)
+        return started
+
+    def start_all(self, spec: ClusterSpec, components: Iterable[Component]) -> list[str]:
+        """Start components of a cluster in their order; return the names of those that had to be started."""
+        started: list[str] = []
         for wave in waves(components):
             processes: list[tuple[Component, Running]] = []
             for component in wave:
@@ -113,8 +125,6 @@ class Runner:
                     started.append(component.name)
             for component, process in processes:
                 self.wait(spec, component, process)
-        self.ensure_nodes(spec)
-        self._wait_for_accounts(spec)
         return started
 
     def ensure_nodes(self, spec: ClusterSpec) -> None:
@@ -228,3 +238,17 @@ def read_cluster_id(spec: ClusterSpec) -> str:
 def in_parallel(workers: int) -> ThreadPoolExecutor:
     """Return threads for work that mostly waits."""
     return ThreadPoolExecutor(max_workers=max(workers, 1), thread_name_prefix="lab")
+
+
+def together(
+    runner: Runner, work: Callable[[ClusterSpec], list[str]], specs: Sequence[ClusterSpec]
+) -> list[list[str]]:
+    """Do it for all clusters at once; the first failure, or Ctrl-C, ends the waiting of the others."""
+    pool = in_parallel(len(specs))
+    try:
+        return list(pool.map(work, specs))
+    except BaseException:
+        runner.cancelled.set()
+        raise
+    finally:
+        pool.shutdown(wait=True)

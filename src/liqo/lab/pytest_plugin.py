@@ -30,7 +30,14 @@ EVENTUALLY_SECONDS = 30.0
 class LabFactory(Protocol):
     """Makes labs."""
 
-    def __call__(self, *names: str, nodes: int = 3, anonymous: bool = True, loopback: bool = False) -> Lab:
+    def __call__(
+        self,
+        *names: str,
+        nodes: int | None = None,
+        anonymous: bool = True,
+        loopback: bool = False,
+        real: bool = False,
+    ) -> Lab:
         """Return a new lab with these clusters up, without Liqo; with no names it is empty."""
         ...
 
@@ -116,11 +123,17 @@ def pair(lab_factory: LabFactory) -> Lab:
 
 
 def _factory(mktemp: Callable[[str], Path], stack: ExitStack, kubernetes: str) -> LabFactory:
-    def make(*names: str, nodes: int = 3, anonymous: bool = True, loopback: bool = False) -> Lab:
+    def make(
+        *names: str,
+        nodes: int | None = None,
+        anonymous: bool = True,
+        loopback: bool = False,
+        real: bool = False,
+    ) -> Lab:
         made = Lab(mktemp("lab"), kubernetes=kubernetes)
         stack.callback(made.down)
         if names:
-            made.up(names, nodes=nodes, anonymous=anonymous, liqo=False, loopback=loopback)
+            made.up(names, nodes=nodes, anonymous=anonymous, liqo=False, loopback=loopback, real=real)
         return made
 
     return make

@@ -12,7 +12,7 @@ from liqo.errors import Unavailable
 from liqo.lab.network import Network
 from liqo.lab.plane import relay_ways
 from liqo.lab.process import find, launch, marks, small_env
-from liqo.lab.spec import PORTS, ClusterSpec
+from liqo.lab.spec import PORTS, ClusterSpec, Mode
 
 PART = "relay"
 PROGRAM = Path(__file__).parent / "relay.py"
@@ -29,6 +29,14 @@ def open_sockets() -> Sockets:
     relay which was killed gets them again.
     """
     return {service: _open_any() for service in PORTS}
+
+
+def sockets_for(stack: ExitStack, mode: Mode) -> Sockets:
+    """Return the sockets of a new cluster's relay, open as long as the stack is; on loopback it needs none."""
+    sockets = {} if mode is Mode.LOOPBACK else open_sockets()
+    for listening in sockets.values():
+        stack.enter_context(listening)
+    return sockets
 
 
 def ports_of(sockets: Sockets) -> dict[str, int]:

@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from dataclasses import replace
 from pathlib import Path
 
-from liqo.errors import Invalid, Unavailable
+from liqo.errors import Invalid, Refused, Unavailable
 from liqo.lab.build import NEWEST
 from liqo.lab.network import Network, free_subnet, missing_tools
 from liqo.lab.process import end, find, tail
@@ -61,6 +61,7 @@ def with_cluster(
     anonymous: bool | None,
     kubelet_ca: bool | None = None,
     kubernetes: str | None = None,
+    real: bool | None = None,
     liqo: bool | None,
     lan: bool | None = None,
     ports: Mapping[str, int],
@@ -69,6 +70,7 @@ def with_cluster(
 
     Raises:
         Invalid: it has another Kubernetes; what one version has stored, another need not be able to read.
+        Refused: it cannot have a real node.
     """
     old = state.clusters.get(name)
     if old and kubernetes not in (None, old.kubernetes):
@@ -85,12 +87,36 @@ def with_cluster(
         kubernetes=kubernetes or NEWEST,
         ports=ports,
     )
+    # A pod of a new cluster really runs unless somebody asked for fake nodes too.
+    fake = 0 if real and not old else spec.nodes
     spec = replace(
         spec,
-        nodes=spec.nodes if nodes is None else nodes,
+        nodes=fake if nodes is None else nodes,
         anonymous=spec.anonymous if anonymous is None else anonymous,
         kubelet_ca=spec.kubelet_ca if kubelet_ca is None else kubelet_ca,
+        real=spec.real if real is None else real,
         liqo=spec.liqo if liqo is None else liqo,
         lan=spec.lan if lan is None else lan,
     )
+    if spec.real:
+        check_real(spec)
     return state if spec == old else state.having(spec)
+
+
+def check_real(spec: ClusterSpec) -> None:
+    """Check that a cluster can have a real node.
+
+    Raises:
+        Invalid: its Kubernetes is an older one.
+        Refused: only root can make one, on a LAN.
+    """
+    if spec.mode is not Mode.ROOT:
+        raise Refused(
+            "only root can make a real node, in a lab with a LAN",
+            hint="liqo lab down, then up as root; without --real the nodes are fake, and any user may make them",
+        )
+    if spec.kubernetes != NEWEST:
+        raise Invalid(
+            f"{spec.name} has Kubernetes {spec.kubernetes}, and real nodes are of the newest only",
+            hint="name a cluster without --kubernetes, or leave --real out",
+        )

@@ -21,6 +21,7 @@ MAX_NODES = 250  # the third octet of a node's pods
 NAME_MAX = 20  # leaves room for "liqo-" and a suffix in a node's name
 NAME = re.compile(r"[a-z]([-a-z0-9]*[a-z0-9])?")  # RFC 1035 label
 RESERVED = ("dns", "lan")  # hosts of the lab that are no clusters
+REAL_NODE = 251  # the third octet of the pods on a cluster's real node
 DEFAULT_NODES = 3
 NAMESPACE = "liqo"
 
@@ -57,6 +58,7 @@ class ClusterSpec:
     anonymous: bool = True
     kubernetes: str = ""  # an older version, "1.31"; "": the lab's newest
     kubelet_ca: bool = False  # whether the API server checks who a kubelet is, as k3s does
+    real: bool = False  # whether it has a real node, on which pods really run
     liqo: bool = True
     lan: bool = True  # whether its LAN agent belongs to it; never without a LAN
     skew: float = 0.0  # seconds that Liqo's clock is ahead
@@ -101,6 +103,16 @@ class ClusterSpec:
     def node_cidr(self, number: int) -> str:
         """Return the range of the pods on one node; `number` counts from 1."""
         return f"10.{128 + self.index}.{number}.0/24"
+
+    @property
+    def cluster_dns(self) -> str:
+        """The address of Service `kube-dns`, the tenth of the range, as everywhere."""
+        return f"10.{190 + self.index}.0.10"
+
+    @property
+    def real_node(self) -> str:
+        """The name of its real node."""
+        return f"{self.name}-real"
 
     def reach(self, service: str) -> tuple[str, int]:
         """Return the address and port at which the machine reaches a service of this cluster."""

@@ -65,6 +65,7 @@ def format_state(state: State) -> str:
             "anonymous": spec.anonymous,
             "kubernetes": spec.kubernetes,
             "kubelet_ca": spec.kubelet_ca,
+            "real": spec.real,
             "liqo": spec.liqo,
             "lan": spec.lan,
             "skew": spec.skew,
