@@ -14,6 +14,7 @@ from liqo.errors import Fault, Invalid
 from liqo.lab.build import NEWEST, ensure_binaries
 from liqo.lab.lab import Lab
 from liqo.lab.progress import OnConsole
+from liqo.lab.real_nodes import ensure_node
 from liqo.lab.spec import ClusterSpec
 from liqo.lab.status import ClusterStatus, forge_status
 
@@ -238,7 +239,10 @@ def skew(
 
 
 @app.command()
-def build(kubernetes: Annotated[str, Older] = NEWEST) -> None:
+def build(
+    kubernetes: Annotated[str, Older] = NEWEST,
+    real: Annotated[bool, typer.Option("--real", help="Those of a real node too.")] = False,
+) -> None:
     """Build the lab's programs now, and say where they are.
 
     Of an older Kubernetes these are its own only; the newest brings all others.
@@ -247,6 +251,8 @@ def build(kubernetes: Annotated[str, Older] = NEWEST) -> None:
     """
     with OnConsole() as progress:
         folder = ensure_binaries(progress, kubernetes).folder
+        if real:
+            ensure_node(progress)
     typer.echo(str(folder / "bin"))
 
 

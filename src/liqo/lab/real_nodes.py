@@ -5,15 +5,25 @@ from pathlib import Path
 
 from liqo.errors import Unavailable
 from liqo.lab import dns
-from liqo.lab.build import NODE, ensure_node_binaries
+from liqo.lab.build import NODE, Binaries, ensure_node_binaries
 from liqo.lab.client import api
 from liqo.lab.debian import NODE_PACKAGES, ensure_packages, library_path
 from liqo.lab.node_space import check_folder, check_watchers, ensure_images, prepare_node
 from liqo.lab.plane import CREATED, FOUND, READY_SECONDS, Runner
+from liqo.lab.progress import Progress
 from liqo.lab.real import forge_dns_objects, real_components, tools_env
 from liqo.lab.spec import ClusterSpec
 from liqo.lab.state import State
 from liqo.lab.wait import until
+
+
+def ensure_node(progress: Progress) -> tuple[Binaries, Path]:
+    """Return the programs of a real node and the folder of its tools, built and fetched first if need be.
+
+    Raises:
+        Unavailable: they cannot be had.
+    """
+    return ensure_node_binaries(progress), ensure_packages(progress, NODE, NODE_PACKAGES)
 
 
 @dataclass(frozen=True, slots=True)
@@ -32,9 +42,8 @@ class RealNodes:
             Unavailable: they cannot be had.
         """
         check_folder(runner.folder)
-        binaries = {**runner.binaries, NODE: ensure_node_binaries(runner.progress)}
-        tools = ensure_packages(runner.progress, NODE, NODE_PACKAGES)
-        runner.binaries = binaries
+        programs, tools = ensure_node(runner.progress)
+        runner.binaries = {**runner.binaries, NODE: programs}
         return cls(runner, tools)
 
     def start(self, spec: ClusterSpec) -> list[str]:
