@@ -31,6 +31,7 @@ REVIEW_PATH = "/apis/authorization.k8s.io/v1/subjectaccessreviews"
 YES_FOR = timedelta(seconds=60)  # how long an answer is believed
 NO_FOR = timedelta(seconds=5)
 ANSWERS_MAX = 1024
+BESIDE = 100  # ports further on, for a host that is a node too
 AGAIN = timedelta(minutes=1)  # after a certificate was not to be had
 
 log = structlog.get_logger()
@@ -168,14 +169,24 @@ class Endpoint:
         if not host or not port:
             log.warning("no kubelet endpoint: kubectl logs and exec do not reach pods abroad", port=port)
             return
-        try:
-            self._kubelet.bind(self._options.listen, port)
-        except OSError as exc:
-            log.warning("no kubelet endpoint: its port is taken", port=port, reason=exc.strerror)
+        bound = self._bind(port)
+        if bound is None:
             return
-        self.address = Address(host, port)
+        self.address = Address(host, bound)
         self._serving = make_serving([host], self._clock.now())
         await self.renew()
+
+    def _bind(self, port: int) -> int | None:
+        """Take the port, or the one BESIDE it where this host's own kubelet has it; return which, None for none."""
+        for each in (port, port + BESIDE):
+            try:
+                self._kubelet.bind(self._options.listen, each)
+            except OSError as exc:
+                log.warning("the kubelet endpoint's port is taken", port=each, reason=exc.strerror)
+            else:
+                return each
+        log.warning("no kubelet endpoint: kubectl logs and exec do not reach pods abroad", port=port)
+        return None
 
     async def renew(self) -> None:
         """Serve with the certificate and the client CA that are current."""

@@ -53,7 +53,7 @@ class RealNodes:
             Unavailable: a program ends, or the node does not become Ready.
         """
         if not self.runner.running(spec.name, "kubelet"):
-            check_watchers()
+            check_watchers(self.runner.progress)
         libraries = library_path(self.tools)
         prepare_node(spec, self.tools)
         held, runtime, *others = real_components(spec, self.tools, libraries)

@@ -14,6 +14,7 @@ from liqo.errors import Invalid, Refused, Unavailable
 from liqo.lab.build import KUBERNETES_PROGRAMS, NODE, PROGRAMS, read_sources, source_folder
 from liqo.lab.image import COMMANDS, IMAGE, forge_images
 from liqo.lab.node_space import check_folder, check_watchers
+from liqo.lab.progress import Silent
 from liqo.lab.real import REAL_PARTS, cgroup_name, cgroup_prefix, real_components
 from liqo.lab.settle import check_real, with_cluster
 from liqo.lab.spec import DEFAULT_NODES, MAX_NODES, REAL_NODE, ClusterSpec, Mode
@@ -127,7 +128,11 @@ def test_a_real_node_may_come_later_and_fake_ones_stay() -> None:
     assert parse_state(Path("/lab"), format_state(later)) == later
 
 
-def test_a_kernel_that_is_full_of_watchers_is_told() -> None:
+def test_a_kernel_that_is_full_of_watchers_gets_room_for_more_and_otherwise_it_is_told(
+    tmp_path: Path,
+) -> None:
+    limit = tmp_path / "max_user_instances"
+    limit.write_text("128\n")
     before = len(list(Path("/proc/self/fd").iterdir()))
     limits = resource.getrlimit(resource.RLIMIT_NOFILE)
     resource.setrlimit(
@@ -135,8 +140,9 @@ def test_a_kernel_that_is_full_of_watchers_is_told() -> None:
     )  # for us the same, and for nobody else
     try:
         with pytest.raises(Unavailable, match="inotify") as refused:
-            check_watchers(seconds=0)
+            check_watchers(Silent(), seconds=0, limit=limit)
     finally:
         resource.setrlimit(resource.RLIMIT_NOFILE, limits)
     assert "max_user_instances" in refused.value.hint
+    assert limit.read_text() == "1024\n"
     assert len(list(Path("/proc/self/fd").iterdir())) == before
