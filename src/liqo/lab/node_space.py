@@ -1,10 +1,8 @@
 """What a real node needs of the machine beside processes: its namespaces, cgroups, image and certificates."""
 
-import ctypes
 import os
 import subprocess
 from collections.abc import Sequence
-from contextlib import suppress
 from pathlib import Path
 
 from liqo.errors import Refused, Unavailable
@@ -12,7 +10,6 @@ from liqo.lab.image import COMMANDS, forge_images
 from liqo.lab.kubeconfig import forge_kubeconfig
 from liqo.lab.pki import load_pair, make_client, make_server
 from liqo.lab.process import command_name, find
-from liqo.lab.progress import Progress
 from liqo.lab.real import (
     HELD,
     HIDDEN,
@@ -32,10 +29,6 @@ from liqo.lab.wait import until
 HOLD_SECONDS = 10.0
 RUNTIME_SECONDS = 60.0  # containerd on a machine that is busy with other things
 CTR_SECONDS = 60.0
-WATCHERS_LIMIT = Path("/proc/sys/fs/inotify/max_user_instances")
-WATCHERS_ROOM = 1024
-WATCHERS = 10  # inotify instances of the programs of a node, which need 8
-WATCHERS_SECONDS = 30.0  # the labs of tests come and go
 CGROUP_SECONDS = 10.0  # the kernel empties a cgroup a moment after its last process died
 
 
@@ -71,44 +64,6 @@ def check_folder(folder: Path) -> None:
             raise Refused(
                 f"a lab with real nodes cannot be in {hidden}", hint="set LIQO_LAB_DIR to a folder elsewhere"
             )
-
-
-def check_watchers(
-    progress: Progress, seconds: float = WATCHERS_SECONDS, limit: Path = WATCHERS_LIMIT
-) -> None:
-    """Have the kernel let the programs of one more node watch files; wait that long for others to end.
-
-    Its limit is for all programs of a user together, and of old: it is raised if need be, and stays so.
-
-    Raises:
-        Unavailable: it does not; they would end with errors that tell nobody why.
-    """
-    if not _may_watch():
-        _raise_limit(progress, limit)
-    if not until(_may_watch, seconds=seconds):
-        raise Unavailable(
-            f"the kernel does not let this user have {WATCHERS} more inotify instances, which a node needs",
-            hint="end other labs, or raise the limit: sysctl fs.inotify.max_user_instances=1024",
-        )
-
-
-def _raise_limit(progress: Progress, limit: Path) -> None:
-    """Raise the number of inotify instances that a user may have, where we may."""
-    with suppress(OSError, ValueError):
-        if (before := int(limit.read_text())) < WATCHERS_ROOM:
-            limit.write_text(f"{WATCHERS_ROOM}\n")
-            progress.say(f"fs.inotify.max_user_instances is {WATCHERS_ROOM} now, and was {before}")
-
-
-def _may_watch() -> bool:
-    """Try to have as many inotify instances as a node needs; all are closed again."""
-    libc = ctypes.CDLL(None)
-    opened: list[int] = []
-    while len(opened) < WATCHERS and (descriptor := libc.inotify_init1(os.O_CLOEXEC)) >= 0:
-        opened.append(descriptor)
-    for descriptor in opened:
-        os.close(descriptor)
-    return len(opened) == WATCHERS
 
 
 def prepare_node(spec: ClusterSpec, tools: Path) -> None:

@@ -8,13 +8,14 @@ from liqo.lab import dns
 from liqo.lab.build import NODE, Binaries, ensure_node_binaries
 from liqo.lab.client import api
 from liqo.lab.debian import NODE_PACKAGES, ensure_packages, library_path
-from liqo.lab.node_space import check_folder, check_watchers, ensure_images, prepare_node
+from liqo.lab.node_space import check_folder, ensure_images, prepare_node
 from liqo.lab.plane import CREATED, FOUND, READY_SECONDS, Runner
 from liqo.lab.progress import Progress
 from liqo.lab.real import forge_dns_objects, real_components, tools_env
 from liqo.lab.spec import ClusterSpec
 from liqo.lab.state import State
 from liqo.lab.wait import until
+from liqo.lab.watchers import check_watchers
 
 
 def ensure_node(progress: Progress) -> tuple[Binaries, Path]:

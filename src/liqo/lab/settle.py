@@ -13,6 +13,7 @@ from liqo.lab.process import end, find, tail
 from liqo.lab.progress import Progress
 from liqo.lab.spec import LAN, PORTS, ClusterSpec, Mode
 from liqo.lab.state import State, read_state
+from liqo.lab.watchers import make_room
 
 
 def settle_network(folder: Path, progress: Progress, *, loopback: bool) -> State:
@@ -21,6 +22,7 @@ def settle_network(folder: Path, progress: Progress, *, loopback: bool) -> State
     Raises:
         Unavailable: the network of a lab is gone and cannot be made again.
     """
+    make_room(progress)
     state = read_state(folder)
     if state is None:
         return _best(folder, progress, loopback=loopback)

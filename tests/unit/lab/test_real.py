@@ -13,12 +13,13 @@ import pytest
 from liqo.errors import Invalid, Refused, Unavailable
 from liqo.lab.build import KUBERNETES_PROGRAMS, NODE, PROGRAMS, read_sources, source_folder
 from liqo.lab.image import COMMANDS, IMAGE, forge_images
-from liqo.lab.node_space import check_folder, check_watchers
+from liqo.lab.node_space import check_folder
 from liqo.lab.progress import Silent
 from liqo.lab.real import REAL_PARTS, cgroup_name, cgroup_prefix, real_components
 from liqo.lab.settle import check_real, with_cluster
 from liqo.lab.spec import DEFAULT_NODES, MAX_NODES, REAL_NODE, ClusterSpec, Mode
 from liqo.lab.state import State, format_state, parse_state
+from liqo.lab.watchers import check_watchers
 
 GOLDEN = Path(__file__).parent / "real.txt"
 ROME = ClusterSpec(name="rome", index=1, folder=Path("/lab/rome"), mode=Mode.ROOT, real=True)
