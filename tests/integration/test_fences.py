@@ -17,6 +17,7 @@ from liqo.api.kinds import (
     CERTIFICATE_REQUEST,
     CLUSTER_ROLE,
     CONFIG_MAP,
+    EVENT,
     LEASE,
     NAMESPACE,
     NODE,
@@ -27,22 +28,39 @@ from liqo.api.kinds import (
     SERVICE_ACCOUNT,
 )
 from liqo.api.meta import Key, Wire
-from liqo.api.names import CONTROLLER, KUBELET_APPROVER, KUBELET_SIGNER, peer_account
+from liqo.api.names import (
+    CONTROLLER,
+    ENABLED_LABEL,
+    KUBELET_APPROVER,
+    KUBELET_SIGNER,
+    TENANT_SERVICE_ACCOUNT,
+    WORKLOAD_CLUSTER_ROLE,
+    peer_account,
+    remote_namespace,
+    tenant_namespace,
+)
 from liqo.api.rights import (
     EDIT,
+    POD_SECURITY_LABEL,
+    forge_account_subject,
     forge_object,
     forge_peer_rights,
+    forge_role_ref,
     forge_rule,
     forge_tenant_rights,
+    forge_workload_rights,
 )
 from liqo.app.kubelet_certificate import forge_approval, forge_signing_request
-from liqo.errors import Forbidden
+from liqo.errors import Forbidden, Invalid
 from liqo.runtime.ports import Selection
+from liqo.sharing.place import forge_place
 from rights_lab import (
     ID,
     NS,
+    OTHER,
     TENANT,
     Bench,
+    clear,
     eventually,
     forge_binding,
     forge_token_request,
@@ -91,19 +109,53 @@ async def _keep_node_alive(_admin: HttpCluster, us: HttpCluster) -> None:
     await us.apply(LEASE, lease, manager="test")
 
 
-async def _delete_pod(admin: HttpCluster, us: HttpCluster) -> None:
-    account = forge_object(SERVICE_ACCOUNT, "default", "kube-public")
+async def _pod(admin: HttpCluster, node: str) -> Key:
+    """Make a pod on a node anew, in a namespace whose pods may run on virtual ones."""
+    key = Key("enabled", "dns")
+    namespace = forge_object(NAMESPACE, key.namespace, labels={ENABLED_LABEL: "true"})
+    await admin.apply(NAMESPACE, namespace, manager="test")
+    account = forge_object(SERVICE_ACCOUNT, "default", key.namespace)
     await admin.apply(SERVICE_ACCOUNT, account, manager="test")
+    await clear(admin, POD, key)
     pod = {
-        "metadata": {"name": "dns", "namespace": "kube-public"},
+        "metadata": {"name": key.name, "namespace": key.namespace},
         "spec": {
-            "nodeName": "real",
+            "nodeName": node,
             "automountServiceAccountToken": False,
             "containers": [{"name": "c", "image": "i"}],
         },
     }
-    await admin.apply(POD, pod, manager="test")
-    await us.delete(POD, Key("kube-public", "dns"), grace=0)
+    await admin.create(POD, pod)
+    return key
+
+
+async def _delete_pod(admin: HttpCluster, us: HttpCluster) -> None:
+    await us.delete(POD, await _pod(admin, "real"), grace=0)
+
+
+async def _patch_pod_status(admin: HttpCluster, us: HttpCluster) -> None:
+    key = await _pod(admin, "real")
+    await us.patch(POD, key, {"status": {"phase": "Failed"}}, subresource="status")
+
+
+def _through_status(**metadata: object) -> Attack:
+    """Return the change of a pod's metadata by a write of its status."""
+
+    async def attack(admin: HttpCluster, us: HttpCluster) -> None:
+        key = await _pod(admin, "liqo-milan")
+        patch = {"metadata": metadata, "status": {"phase": "Running"}}
+        answer = await us.patch(POD, key, patch, subresource="status")
+        for name, value in metadata.items():
+            if answer["metadata"].get(name) != value:
+                raise Invalid(f"the API server kept {name} as it was")
+
+    return attack
+
+
+async def _tell_of_another(_admin: HttpCluster, us: HttpCluster) -> None:
+    about = {"kind": "Service", "namespace": "kube-public", "name": "web"}
+    event = forge_object(EVENT, "mine", "kube-public", involvedObject=about, reason="Lost", type="Warning")
+    await us.apply(EVENT, event, manager="test")
 
 
 async def _create_namespace(_admin: HttpCluster, us: HttpCluster) -> None:
@@ -113,6 +165,49 @@ async def _create_namespace(_admin: HttpCluster, us: HttpCluster) -> None:
 async def _label_namespace(_admin: HttpCluster, us: HttpCluster) -> None:
     label = {"metadata": {"labels": {"pod-security.kubernetes.io/enforce": "privileged"}}}
     await us.patch(NAMESPACE, Key("", "kube-public"), label)
+
+
+async def _adopt_namespace(admin: HttpCluster, us: HttpCluster) -> None:
+    place = forge_place("prod", f"prod-{ID}", ID)
+    key = Key.of(place)
+    await admin.apply(NAMESPACE, {"metadata": {"name": key.name}}, manager="test")
+    await admin.patch(NAMESPACE, key, {"metadata": {"labels": dict.fromkeys(place["metadata"]["labels"])}})
+    await us.patch(NAMESPACE, key, {"metadata": {"labels": place["metadata"]["labels"]}})
+
+
+async def _open_place(admin: HttpCluster, us: HttpCluster) -> None:
+    place = await _place(admin)
+    label = {"metadata": {"labels": {POD_SECURITY_LABEL: "privileged"}}}
+    await us.patch(NAMESPACE, Key("", place), label)
+
+
+async def _give_place_away(admin: HttpCluster, us: HttpCluster) -> None:
+    place = await _place(admin)
+    label = {"metadata": {"labels": {"liqo.io/cluster-id": OTHER}}}
+    await us.patch(NAMESPACE, Key("", place), label)
+
+
+async def _place(admin: HttpCluster) -> str:
+    """Return a namespace of a home cluster here, as it should be, in which the controller has its rights."""
+    place = remote_namespace("fenced", ID)
+    await admin.apply(NAMESPACE, forge_place("fenced", place, ID), manager="test")
+    await grant(admin, forge_workload_rights(NS, place, ID)[:1])
+    return place
+
+
+async def _let_another_in(admin: HttpCluster, us: HttpCluster) -> None:
+    await us.apply(ROLE_BINDING, forge_workload_binding(await _place(admin), OTHER), manager="test")
+
+
+async def _let_out(_admin: HttpCluster, us: HttpCluster) -> None:
+    await us.apply(ROLE_BINDING, forge_workload_binding("kube-public", ID), manager="test")
+
+
+def forge_workload_binding(namespace: str, home_id: str) -> Wire:
+    """Return what lets a home cluster run pods in a namespace."""
+    subject = forge_account_subject(tenant_namespace(home_id), TENANT_SERVICE_ACCOUNT)
+    ref = forge_role_ref(CLUSTER_ROLE, WORKLOAD_CLUSTER_ROLE)
+    return forge_object(ROLE_BINDING, "let-in", namespace, roleRef=ref, subjects=[subject])
 
 
 async def _bind_elsewhere(_admin: HttpCluster, us: HttpCluster) -> None:
@@ -205,8 +300,18 @@ ATTACKS: dict[str, tuple[str, Attack]] = {
     "deletes a real node": ("nodes", _delete_node),
     "keeps a dead node alive": ("leases", _keep_node_alive),
     "deletes a pod of a real node": ("pods", _delete_pod),
+    "ends a pod of a real node by its status": ("pods", _patch_pod_status),
+    "labels a pod by its status": ("pods", _through_status(labels={"app": "bank"})),
+    "notes on a pod by its status": ("pods", _through_status(annotations={"a/b": "c"})),
+    "holds a pod by its status": ("pods", _through_status(finalizers=["liqo.io/mine"])),
+    "tells of what is no pod": ("events", _tell_of_another),
     "makes a namespace": ("namespaces", _create_namespace),
     "opens a namespace to privileged pods": ("namespaces", _label_namespace),
+    "calls a namespace of ours a home cluster's": ("namespaces", _adopt_namespace),
+    "opens a home cluster's namespace to privileged pods": ("namespaces", _open_place),
+    "gives a home cluster's namespace to another": ("namespaces", _give_place_away),
+    "lets a home cluster into another's namespace": ("bindings", _let_another_in),
+    "lets a home cluster's pods run in a namespace of ours": ("bindings", _let_out),
     "binds itself in kube-system": ("bindings", _bind_elsewhere),
     "takes away rights of others": ("bindings", _unbind_elsewhere),
     "gives another account its own rights": ("bindings", _clone_itself),
@@ -227,8 +332,11 @@ LEFT = (
     (NODE, Key("", "real")),
     (NODE, Key("", "liqo-real")),
     (LEASE, Key("kube-node-lease", "real")),
-    (POD, Key("kube-public", "dns")),
+    (POD, Key("enabled", "dns")),
+    (EVENT, Key("kube-public", "mine")),
     (NAMESPACE, Key("", "not-a-tenant")),
+    (ROLE_BINDING, Key("kube-public", "let-in")),
+    (ROLE_BINDING, Key(remote_namespace("fenced", ID), "let-in")),
     (ROLE_BINDING, Key("kube-system", "mine")),
     (ROLE_BINDING, Key("kube-system", "theirs")),
     (ROLE_BINDING, Key(NS, "peer-clone")),

@@ -232,7 +232,7 @@ def forge_offload_role() -> Wire:
 def forge_workload_role() -> Wire:
     """Return the fixed ClusterRole of a home cluster where its pods run; admission policies bound what it writes.
 
-    It reads the Secrets there, and put them all there itself: nobody else may (`liqo.install.tenants`).
+    It reads the Secrets there, and put them all there itself: nobody else may (`liqo.install.workloads`).
     """
     reflected = (CONFIG_MAP, SECRET, SERVICE, ENDPOINT_SLICE)
     return forge_object(

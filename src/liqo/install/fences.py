@@ -41,6 +41,7 @@ from liqo.api.rights import (
     HOME_PREFIX,
     OFFLOAD_ROLE,
     PEER_PREFIX,
+    POD_SECURITY_LABEL,
     TENANT_CONTROLLER_ROLE,
     TENANT_PREFIX,
     WORKLOAD_CONTROLLER_ROLE,
@@ -54,6 +55,8 @@ WORKLOAD = f"metadata.?labels['{HOME_NAMESPACE_LABEL}'].hasValue()"
 CLUSTER_ID = f"metadata.?labels['{CLUSTER_ID_LABEL}'].orValue('')"
 IN_WORKLOAD = f"namespaceObject.{WORKLOAD}"
 IN_TENANT = f"request.namespace.startsWith('{TENANT_PREFIX}')"
+LEVEL = f"metadata.?labels['{POD_SECURITY_LABEL}'].orValue('')"
+LEVELS = "['baseline', 'restricted']"  # of Pod Security, that keep pods off the hosts
 GIVEN = f"(request.name.startsWith('{PEER_PREFIX}') || request.name.startsWith('{HOME_PREFIX}'))"
 
 
@@ -175,6 +178,11 @@ def _cluster(ns: str) -> list[Policy]:
                 f"object == null || request.name.endsWith('-' + object.{CLUSTER_ID})",
                 "a tenant's namespace is named by its clusterID",
             ),
+            Check(
+                f"object == null || object.{LEVEL} in {LEVELS} || "
+                f"(oldObject != null && object.{LEVEL} == oldObject.{LEVEL})",
+                "the controller opens no namespace to pods that reach the host",
+            ),
         ),
         _fence(
             ns,
@@ -197,8 +205,9 @@ def _cluster(ns: str) -> list[Policy]:
             ),
             Check(
                 "object == null || (object.metadata.?labels == oldObject.metadata.?labels && "
-                "object.metadata.?annotations == oldObject.metadata.?annotations)",
-                "the controller writes the status of pods, not their labels and annotations",
+                "object.metadata.?annotations == oldObject.metadata.?annotations && "
+                "object.metadata.?finalizers == oldObject.metadata.?finalizers)",
+                "the controller writes the status of pods, not their labels, annotations and finalizers",
             ),
         ),
     ]
