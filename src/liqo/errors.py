@@ -3,8 +3,8 @@
     Fault
     ├── Refused       no, until something changes: say so in a status, do not retry
     │   ├── Invalid       what we sent or were given breaks a rule
-    │   ├── Forbidden     403: we lack the right
-    │   ├── Unauthorized  401: our token is not taken
+    │   ├── Forbidden     403: we lack the right, or the server has just started and does not know it yet
+    │   ├── Unauthorized  401: our token is not taken, or not yet
     │   └── NotTrusted    a certificate, key or signature does not prove what it should
     ├── Unavailable   not now: back off, or wait for `retry_after`
     │   ├── Unreachable   no connection, TLS failure, 5xx

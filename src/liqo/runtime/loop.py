@@ -5,6 +5,8 @@ What an end means for the key:
     Outcome             forgotten; looked at again after `wake`, or when something changes
     Stale               again at once (milliseconds), with back-off if that repeats
     Unavailable, Absent back-off, at least what the server asked for
+    Forbidden           back-off up to NET: a server that has just started says so before it knows our rights
+    Unauthorized        the same
     Refused             not again until something changes; NET is the net below that
     Malformed           counted; the same net
     anything else       our bug: traceback, counted, back-off
@@ -22,10 +24,10 @@ from uuid import uuid4
 import structlog
 
 from liqo.api.meta import Key
-from liqo.errors import Fault, Malformed, Refused, Stale, Unavailable, Unreachable
+from liqo.errors import Fault, Forbidden, Malformed, Refused, Stale, Unauthorized, Unavailable, Unreachable
 from liqo.runtime.metrics import Metrics
 from liqo.runtime.ports import Clock
-from liqo.runtime.queue import NOW, Queue
+from liqo.runtime.queue import CAP, NOW, Queue
 
 NET: Final = timedelta(minutes=5)  # a refused key is looked at again even if nothing seems to change
 CONCURRENCY: Final = 8
@@ -177,8 +179,10 @@ class Loop:
     def _faulted(self, key: Key, fault: Fault) -> _End:
         if self._on_fault is not None:
             self._on_fault(key, fault)
-        outcome, asked = "retry", NOW
+        outcome, asked, cap = "retry", NOW, CAP
         match fault:
+            case Forbidden() | Unauthorized():
+                outcome, cap = "refused", NET
             case Refused():
                 outcome, asked = "refused", NET
             case Malformed():
@@ -188,7 +192,7 @@ class Loop:
                 asked = min(after, NET)
             case _:
                 pass
-        wait = self.queue.fail(key, quick=isinstance(fault, Stale), at_least=asked)
+        wait = self.queue.fail(key, quick=isinstance(fault, Stale), at_least=asked, cap=cap)
         fields = {"fault": fault.message, "again_s": round(wait.total_seconds(), 1)}
         return _End(outcome, "warning", reason=fault.reason, fields=fields)
 

@@ -121,7 +121,14 @@ class Backlog:
         self._held.pop(key, None)
 
     def fail(
-        self, key: Key, now: datetime, random: Random, *, quick: bool = False, at_least: timedelta = NOW
+        self,
+        key: Key,
+        now: datetime,
+        random: Random,
+        *,
+        quick: bool = False,
+        at_least: timedelta = NOW,
+        cap: timedelta = CAP,
     ) -> timedelta:
         """Count a failure and have the key handed out again after a back-off; return how long that is.
 
@@ -131,10 +138,11 @@ class Backlog:
             random: for jitter.
             quick: look again at once, the first few times.
             at_least: what the server asked for.
+            cap: the longest back-off.
         """
         failures = self._failures[key] = self.failures(key) + 1
         base = QUICK if quick and failures <= QUICK_TRIES else BASE
-        wait = max(backoff(failures, random, base=base, cap=CAP), at_least)
+        wait = max(backoff(failures, random, base=base, cap=cap), at_least)
         if failures >= EAGER_TRIES:
             self._held[key] = now + min(wait, EAGER_GAP)
         news = self._due.pop(key, None)
@@ -206,9 +214,11 @@ class Queue:
         """Start counting its failures anew."""
         self._backlog.forget(key)
 
-    def fail(self, key: Key, *, quick: bool = False, at_least: timedelta = NOW) -> timedelta:
+    def fail(
+        self, key: Key, *, quick: bool = False, at_least: timedelta = NOW, cap: timedelta = CAP
+    ) -> timedelta:
         """Have a key handed out again after a back-off; return how long that is."""
-        wait = self._backlog.fail(key, self._now(), self._random, quick=quick, at_least=at_least)
+        wait = self._backlog.fail(key, self._now(), self._random, quick=quick, at_least=at_least, cap=cap)
         self._wake()
         return wait
 

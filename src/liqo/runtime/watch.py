@@ -27,7 +27,7 @@ from enum import Enum, auto
 from typing import Any
 
 from liqo.api.meta import Wire
-from liqo.errors import Expired, Fault, Malformed, Refused, Unavailable, Unreachable
+from liqo.errors import Expired, Fault, Forbidden, Malformed, Refused, Unauthorized, Unavailable, Unreachable
 from liqo.runtime.backoff import backoff
 from liqo.runtime.ports import Clock, Cluster, Page, Random, Selection
 from liqo.runtime.store import Store, parse_version
@@ -202,10 +202,12 @@ def _advance(state: State, version: str) -> State:
 
 def _failed(state: State, failures: int, fault: Fault | None, random: Random, cap: timedelta) -> State:
     """Return the state after something went wrong: with a wait, and a new list where that is needed."""
-    wait = backoff(failures, random, base=BASE, cap=cap)
+    wait = backoff(failures, random, base=BASE, cap=CAP if isinstance(fault, Refused) else cap)
     match fault:
         case Unavailable(retry_after=timedelta() as asked):
             wait = max(wait, min(asked, RETRY_AFTER_CAP) * random.uniform(1.0, 1.2))
+        case Forbidden() | Unauthorized():
+            pass  # a server that has just started says so before it knows our rights
         case Refused():
             wait = max(wait, CAP * random.uniform(0.5, 1.0))
         case _:

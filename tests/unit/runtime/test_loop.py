@@ -10,7 +10,17 @@ import structlog
 from prometheus_client import CollectorRegistry
 
 from liqo.api.meta import Key
-from liqo.errors import Absent, Conflict, Fault, Forbidden, Malformed, Overloaded, Unreachable
+from liqo.errors import (
+    Absent,
+    Conflict,
+    Fault,
+    Forbidden,
+    Invalid,
+    Malformed,
+    Overloaded,
+    Unauthorized,
+    Unreachable,
+)
 from liqo.runtime.loop import NET, Loop, Outcome, supervise
 from liqo.runtime.metrics import Metrics
 from liqo.runtime.queue import Queue
@@ -71,7 +81,9 @@ ENDS: dict[str, tuple[Outcome | Exception, str, str, float | None]] = {
     "changed something": (Outcome(writes=2), "done", "info", None),
     "has an instant to wait for": (Outcome(wake=7 * SECOND, outcome="waiting"), "waiting", "debug", 7),
     "said no in a status": (Outcome(writes=1, outcome="refused", reason="Why"), "refused", "info", None),
-    "refused": (Forbidden("no"), "refused", "warning", NET / SECOND),
+    "forbidden": (Forbidden("no"), "refused", "warning", 0.5),
+    "not known": (Unauthorized("who are you"), "refused", "warning", 0.5),
+    "refused": (Invalid("no"), "refused", "warning", NET / SECOND),
     "malformed": (Malformed("bytes"), "malformed", "warning", NET / SECOND),
     "unreachable": (Unreachable("down"), "retry", "warning", 0.5),
     "overloaded": (Overloaded("busy", retry_after=9 * SECOND), "retry", "warning", 9),
@@ -98,6 +110,17 @@ async def test_what_an_end_means(name: str, logs: list[Any]) -> None:
         assert len(keys) == 1
         await bench.clock.advance(timedelta(milliseconds=1))
         assert len(keys) == (2 if again else 1)
+
+
+async def test_who_is_forbidden_something_asks_ever_more_seldom(logs: list[Any]) -> None:
+    reconcile, keys = ending(Forbidden("no"))
+    async with Bench(reconcile) as bench:
+        bench.queue.add(A)
+        await bench.clock.advance(3600 * SECOND)
+    waits = [entry["again_s"] for entry in logs]
+    assert waits[:4] == [0.5, 1.0, 2.0, 4.0]
+    assert waits[-1] == NET / SECOND
+    assert len(keys) < 25
 
 
 async def test_a_reconcile_ends_with_one_line_that_names_it(logs: list[Any]) -> None:

@@ -12,7 +12,17 @@ from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, pr
 
 from liqo.api.kinds import CONFIG_MAP
 from liqo.api.meta import Key, Kind, Wire
-from liqo.errors import Absent, Expired, Fault, Forbidden, Malformed, Overloaded, Unreachable
+from liqo.errors import (
+    Absent,
+    Expired,
+    Fault,
+    Forbidden,
+    Invalid,
+    Malformed,
+    Overloaded,
+    Unauthorized,
+    Unreachable,
+)
 from liqo.runtime.ports import Page, Selection
 from liqo.runtime.store import Store
 from liqo.runtime.watch import (
@@ -131,7 +141,9 @@ def test_nonsense_is_malformed_and_costs_a_new_list_after_a_wait(heard: Page | W
         (NONE, Expired("old"), ListPage(""), SECOND / 2),
         (NONE, Overloaded("slow down", retry_after=40 * SECOND), Watch("10"), 48 * SECOND),
         (NONE, Overloaded("for a year", retry_after=timedelta(days=365)), Watch("10"), 360 * SECOND),
-        (NONE, Forbidden("no"), Watch("10"), CAP),
+        (NONE, Forbidden("no"), Watch("10"), SECOND / 2),
+        (NONE, Unauthorized("who are you"), Watch("10"), SECOND / 2),
+        (NONE, Invalid("no"), Watch("10"), CAP),
         (NONE, Absent("no such kind"), Watch("10"), SECOND / 2),
     ],
     ids=[
@@ -143,7 +155,9 @@ def test_nonsense_is_malformed_and_costs_a_new_list_after_a_wait(heard: Page | W
         "410 at once: a new list after a wait",
         "429: as long as the server asks for",
         "429 with a foolish wait: five minutes",
-        "a right is missing: seldom",
+        "a right is missing, or not known yet: after a wait",
+        "a token is not taken, or not yet: after a wait",
+        "it is refused: seldom",
         "the kind is gone: after a wait",
     ],
 )
