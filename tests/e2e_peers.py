@@ -11,16 +11,11 @@ import pytest
 
 from liqo.app.demo import MANIFEST, NAME, fill
 from liqo.app.lab import up_with_liqo
-from liqo.errors import Fault
-from liqo.lab.lab import LIQO, Lab
+from liqo.lab.lab import Lab
 from liqo.lab.pytest_plugin import Eventually, LabFactory
+from standing import standing
 
 READY_SECONDS = 60.0
-TOLD_MAX = 20  # lines of a kind about a cluster where a test failed
-POD_COLUMNS = (
-    "NS:.metadata.namespace,POD:.metadata.name,ON:.spec.nodeName,"
-    "PHASE:.status.phase,WHY:.status.reason,ENDS:.metadata.deletionTimestamp"
-)
 BAD_INPUT = Path(__file__).parents[1] / "docs" / "reference" / "bad-input.md"
 
 
@@ -81,25 +76,7 @@ class Peers:
         try:
             return self.eventually(look, seconds)
         except AssertionError as failure:
-            raise AssertionError(f"{failure}\n{self.standing()}") from failure
-
-    def standing(self) -> str:
-        """Return how the clusters stand: nodes, pods that are not at rest, and what Liqo last complained of."""
-        return "\n".join(line for side in self.lab.names() for line in self._standing(side))
-
-    def _standing(self, side: str) -> list[str]:
-        try:
-            nodes = self.lab.kubectl(side, "get", "nodes", "--no-headers").splitlines()
-            pods = self.lab.kubectl(
-                side, "get", "pods", "-A", "--no-headers", "-o", f"custom-columns={POD_COLUMNS}"
-            )
-        except Fault as fault:
-            return [f"{side}: {fault}"]
-        said = [
-            line for line in self.lab.log(side, LIQO).read_text().splitlines() if '"level":"info"' not in line
-        ]
-        lines = [*nodes[:TOLD_MAX], *pods.splitlines()[:TOLD_MAX], *(line[:300] for line in said[-TOLD_MAX:])]
-        return [f"{side}: {line}" for line in lines]
+            raise AssertionError(f"{failure}\n{standing(self.lab)}") from failure
 
     def is_ready(self, side: str) -> bool:
         """Return whether the one virtual node there is Ready, by what the node itself says."""

@@ -39,6 +39,7 @@ CONNECTIONS = 20
 MIB = 2**20
 
 RESIZED = """
+until stty size | grep -qx "33 101"; do sleep 0.05; done
 stty size
 until stty size | grep -qx "44 155"; do sleep 0.05; done
 stty size

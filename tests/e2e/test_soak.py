@@ -36,7 +36,7 @@ GROWTH_MAX = (
     12.0  # MiB in the second half, however long: what a leak of one object a pod would exceed in half an hour
 )
 TASKS_MORE = 4  # of one look than of another: a reconnect under way
-FILES_MORE = 8
+FILES_MORE = 64  # a burst leaves connections open for 75 s; one leaked a pod would be hundreds
 TASKS = re.compile(r"^liqo_tasks (\S+)$", re.MULTILINE)
 
 
@@ -107,7 +107,10 @@ class Soak:
             self.shop.kubectl("delete", "pods", "--field-selector", "status.phase=Failed", "--wait=false")
             return self.shop.is_running(self.wanted)
 
-        self.peers.until(settled, SETTLED_SECONDS)
+        try:
+            self.peers.until(settled, SETTLED_SECONDS)
+        except AssertionError as failure:
+            raise AssertionError(f"{self.wanted} pods wanted; {failure}") from failure
 
     def look(self) -> None:
         for side in SIDES:

@@ -1,7 +1,9 @@
 """The kubelet endpoint on real sockets: who is served, and what passes between the two sides."""
 
 import asyncio
+import socket
 import ssl
+import time
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager, suppress
 from dataclasses import dataclass, field
@@ -48,8 +50,8 @@ class Bench:
     abroad: Abroad | None = None
     callers: list[asyncio.StreamWriter] = field(default_factory=list)
 
-    async def call(self, user: str | None = API_SERVER, *, ca: Pair = CA) -> Ends:
-        """Connect with a certificate of that user."""
+    def context(self, user: str | None = API_SERVER, *, ca: Pair = CA) -> ssl.SSLContext:
+        """Return what a caller of that user connects with."""
         context = ssl.create_default_context(cadata=CA.certificate_pem)
         context.check_hostname = False
         if user is not None:
@@ -57,7 +59,11 @@ class Bench:
             file = self.folder / "client.pem"
             file.write_text(pair.key_pem + pair.certificate_pem)
             context.load_cert_chain(file)
-        reader, writer = await asyncio.open_connection(HOST, self.port, ssl=context)
+        return context
+
+    async def call(self, user: str | None = API_SERVER, *, ca: Pair = CA) -> Ends:
+        """Connect with a certificate of that user."""
+        reader, writer = await asyncio.open_connection(HOST, self.port, ssl=self.context(user, ca=ca))
         self.callers.append(writer)
         return reader, writer
 
@@ -216,6 +222,34 @@ async def test_both_sides_end_when_one_does(tmp_path: Path) -> None:
         await asyncio.wait_for(ended.wait(), 10)
         bench.abroad = say_and_go
         assert await bench.ask(EXEC) == SWITCHED + b"x" * MIB
+
+
+async def test_who_reads_slowly_gets_all_though_the_other_side_has_long_ended(tmp_path: Path) -> None:
+    sent = bytes(range(256)) * 240  # less than what a transport keeps for a socket that takes no more
+
+    async def say_and_go(_reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        writer.write(SWITCHED + sent)
+        await writer.drain()
+
+    async with serving_and_server(tmp_path) as (bench, server):
+        assert server._socket is not None
+        server._socket.setsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF, 1)  # as little as the kernel can
+        bench.abroad = say_and_go
+        assert await asyncio.to_thread(read_slowly, bench) == SWITCHED + sent
+
+
+def read_slowly(bench: Bench) -> bytes:
+    """Ask, take a breath, and read the answer to its end."""
+    with socket.socket() as plain:
+        plain.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 1)
+        plain.connect((HOST, bench.port))
+        with bench.context().wrap_socket(plain) as caller:
+            caller.sendall(EXEC)
+            got = caller.recv(1)
+            time.sleep(3 * splice.LINGER.total_seconds())  # no wait for anything: this is how slow he is
+            while chunk := caller.recv(MIB):
+                got += chunk
+    return got
 
 
 async def test_an_upgrade_that_is_refused_abroad_is_told_and_ends(tmp_path: Path) -> None:

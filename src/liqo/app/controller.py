@@ -30,7 +30,7 @@ from liqo.app.home import Home, read_cluster_info
 from liqo.app.identity import ensure_identity
 from liqo.app.kubelet import Endpoint, Ways
 from liqo.app.kubelet_certificate import Certificates
-from liqo.app.loops import Reconciles, make_loops, make_queues
+from liqo.app.loops import Reconciles, make_loops, make_queues, retry_all
 from liqo.app.magnet import Magnet
 from liqo.app.resolvers import Resolvers
 from liqo.app.rooms import build_rooms
@@ -287,6 +287,7 @@ class _Parts:
             self._subscribed = True
             self._triggers.subscribe()
         self._triggers.everything()
+        retry_all(self._queues)  # our own API server may have been away, and the lead with it
         async with asyncio.TaskGroup() as group:
             for loop in make_loops(self._reconciles(), self._queues, self._clock, self._metrics):
                 group.create_task(loop.run())

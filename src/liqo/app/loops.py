@@ -65,6 +65,12 @@ def make_queues(clock: Clock, random: Random) -> Queues:
     return Queues(**{name: Queue(clock, random) for name in Queues.__dataclass_fields__})
 
 
+def retry_all(queues: Queues) -> None:
+    """Have all keys that failed handed out at once: what they failed for may be over."""
+    for name in Queues.__dataclass_fields__:
+        getattr(queues, name).retry()
+
+
 def make_loops(reconciles: Reconciles, queues: Queues, clock: Clock, metrics: Metrics) -> list[Loop]:
     """Return the loops, not running yet."""
     return [

@@ -127,6 +127,9 @@ class Loop:
     async def _work(self, key: Key) -> None:
         try:
             await self.once(key)
+        except asyncio.CancelledError:
+            self.queue.add(key)  # for whoever runs the loop again, when the lead is lost and won
+            raise
         finally:
             self.queue.done(key)
             self._slots.release()

@@ -151,6 +151,13 @@ class Backlog:
             self.add(key, now, news - now)
         return wait
 
+    def retry(self, now: datetime) -> None:
+        """Have all keys that failed handed out at once: what they failed for may be over."""
+        for key in self._failures:
+            self._held.pop(key, None)
+            if key in self._due:
+                self.add(key, now)
+
     def shift(self, by: timedelta) -> None:
         """Move all instants: the clock was set back or forth by that much."""
         self._due = {key: at + by for key, at in self._due.items()}
@@ -221,6 +228,11 @@ class Queue:
         wait = self._backlog.fail(key, self._now(), self._random, quick=quick, at_least=at_least, cap=cap)
         self._wake()
         return wait
+
+    def retry(self) -> None:
+        """Have all keys that failed handed out at once: what they failed for may be over."""
+        self._backlog.retry(self._now())
+        self._wake()
 
     def failures(self, key: Key) -> int:
         """Return how often it failed in a row."""

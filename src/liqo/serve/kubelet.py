@@ -25,7 +25,7 @@ from liqo.errors import Fault, Malformed, Overloaded
 from liqo.runtime.metrics import Metrics
 from liqo.runtime.ports import Stream
 from liqo.serve.kubelet_head import HEAD_MAX, Ask, Verb, forge_head, parse_answer, parse_ask, parse_head
-from liqo.serve.splice import carry_exactly, close, splice
+from liqo.serve.splice import CLOSE_WITHIN, carry_exactly, close, splice
 
 CONNECTIONS_MAX = (
     512  # with those that have not said yet who they are; each has some 400 KiB of buffers at most
@@ -113,7 +113,7 @@ class Kubelet:
             ssl=context,
             limit=HEAD_MAX,
             ssl_handshake_timeout=HEAD_WITHIN.total_seconds(),
-            ssl_shutdown_timeout=1,
+            ssl_shutdown_timeout=CLOSE_WITHIN.total_seconds(),  # with less, what is not sent by then is lost
         )
         old, self._server = self._server, fresh
         if old is not None:

@@ -8,7 +8,7 @@ from datetime import timedelta
 CHUNK = 64 * 1024  # bytes read at once
 IDLE_MAX = timedelta(hours=4)  # without a byte either way, as a kubelet's --streaming-connection-idle-timeout
 LINGER = timedelta(seconds=1)  # for a caller to see the end in what he was sent, and close
-CLOSE_WITHIN = timedelta(seconds=5)
+CLOSE_WITHIN = timedelta(seconds=60)  # for who reads slowly to get what was sent last
 
 
 async def splice(

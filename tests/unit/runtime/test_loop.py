@@ -145,6 +145,24 @@ async def test_a_bug_is_logged_with_its_traceback(logs: list[Any]) -> None:
     assert logs[0]["exc_info"] is bug
 
 
+async def test_a_key_that_was_cut_short_is_taken_up_by_the_next_run() -> None:
+    keys: list[Key] = []
+
+    async def reconcile(key: Key) -> Outcome:
+        keys.append(key)
+        if len(keys) == 1:
+            await asyncio.Event().wait()
+        return Outcome()
+
+    bench = Bench(reconcile)
+    async with bench:
+        bench.queue.add(A)
+        await settle()
+    async with bench:
+        await settle()
+    assert keys == [A, A]
+
+
 async def test_one_bad_key_stops_no_other(logs: list[Any]) -> None:
     done: list[Key] = []
 

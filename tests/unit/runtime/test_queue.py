@@ -48,6 +48,21 @@ def test_a_key_is_not_handed_out_before_its_time_and_adding_it_again_only_brings
     assert backlog.due() is None
 
 
+def test_what_failed_is_handed_out_at_once_when_all_are_to_be_tried_again() -> None:
+    backlog = Backlog()
+    for key in (A, B):
+        backlog.add(key, START)
+    assert taken(backlog, START) == [A, B]
+    for _ in range(EAGER_TRIES):
+        backlog.fail(A, START, RANDOM)
+    for key in (A, B):
+        backlog.done(key)
+    backlog.add(C, START, 10 * SECOND)
+    assert taken(backlog, START) == []
+    backlog.retry(START)
+    assert taken(backlog, START) == [A]
+
+
 def test_a_key_that_is_worked_on_waits_until_it_is_done() -> None:
     backlog = Backlog()
     backlog.add(A, START)
