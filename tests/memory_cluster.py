@@ -132,6 +132,8 @@ class MemoryCluster:
         made = self._new(kind, obj)
         if kind.plural not in STATUS_IS_PLAIN | STATUS_AT_CREATE:
             made.pop("status", None)
+        if kind.plural == "pods":
+            made["status"] = {"phase": "Pending"}
         owner = Owner("liqo", "Update", "", set(flatten(owned_part(kind, made, ""))))
         return self._store(kind, Stored(kind, made, [owner]), "ADDED")
 

@@ -168,6 +168,7 @@ class Triggers:
             self._joins(cluster_id)
             if old is None or new is None:
                 self._queues.map.add(Key("", cluster_id))
+                self.offloading.on_node(seen["metadata"]["name"])
             elif is_ready(old) != is_ready(new) or (ending_since(new) and not ending_since(old)):
                 self.offloading.on_node(seen["metadata"]["name"])
         elif _offerable(old) != _offerable(new):

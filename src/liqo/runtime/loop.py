@@ -2,7 +2,8 @@
 
 What an end means for the key:
 
-    Outcome             forgotten; looked at again after `wake`, or when something changes
+    Outcome             forgotten; looked at again after `wake`, or when something changes; after writes, also
+                        within VERIFY: what came and went while a watch was broken, nobody would tell
     Stale               again at once (milliseconds), with back-off if that repeats
     Unavailable, Absent back-off, at least what the server asked for
     Forbidden           back-off up to NET: a server that has just started says so before it knows our rights
@@ -30,6 +31,7 @@ from liqo.runtime.ports import Clock
 from liqo.runtime.queue import CAP, NOW, Queue
 
 NET: Final = timedelta(minutes=5)  # a refused key is looked at again even if nothing seems to change
+VERIFY: Final = timedelta(seconds=10)
 CONCURRENCY: Final = 8
 DEADLINE: Final = timedelta(
     minutes=2
@@ -41,7 +43,7 @@ class Outcome:
     """How a reconcile ended that did not fail.
 
     Args:
-        wake: when to look again unasked; None: only when something changes.
+        wake: when to look again unasked; None: only when something changes, or to verify what was written.
         writes: how many it made.
         outcome: "done", "waiting" for somebody else, or "refused" and said so in a status.
         reason: what it waits for or was refused for.
@@ -175,8 +177,9 @@ class Loop:
         except Exception as exc:  # noqa: BLE001  the one place that catches our bugs
             return self._bug(key, exc)
         self.queue.forget(key)
-        if done.wake is not None:
-            self.queue.add(key, done.wake)
+        for wake in (done.wake, VERIFY if done.writes else None):
+            if wake is not None:
+                self.queue.add(key, wake)
         return _End(done.outcome, "info" if done.writes else "debug", done.writes, done.reason)
 
     def _faulted(self, key: Key, fault: Fault) -> _End:

@@ -21,7 +21,7 @@ from liqo.errors import (
     Unauthorized,
     Unreachable,
 )
-from liqo.runtime.loop import NET, Loop, Outcome, supervise
+from liqo.runtime.loop import NET, VERIFY, Loop, Outcome, supervise
 from liqo.runtime.metrics import Metrics
 from liqo.runtime.queue import Queue
 from manual_clock import FixedRandom, ManualClock, settle
@@ -78,9 +78,15 @@ def ending(*ends: Outcome | Exception) -> tuple[Reconcile, list[Key]]:
 ENDS: dict[str, tuple[Outcome | Exception, str, str, float | None]] = {
     # how it ended: outcome, log level, seconds until the next try
     "done": (Outcome(), "done", "debug", None),
-    "changed something": (Outcome(writes=2), "done", "info", None),
+    "changed something": (Outcome(writes=2), "done", "info", VERIFY / SECOND),
+    "changed something and has long to wait": (Outcome(writes=1, wake=NET), "done", "info", VERIFY / SECOND),
     "has an instant to wait for": (Outcome(wake=7 * SECOND, outcome="waiting"), "waiting", "debug", 7),
-    "said no in a status": (Outcome(writes=1, outcome="refused", reason="Why"), "refused", "info", None),
+    "said no in a status": (
+        Outcome(writes=1, outcome="refused", reason="Why"),
+        "refused",
+        "info",
+        VERIFY / SECOND,
+    ),
     "forbidden": (Forbidden("no"), "refused", "warning", 0.5),
     "not known": (Unauthorized("who are you"), "refused", "warning", 0.5),
     "refused": (Invalid("no"), "refused", "warning", NET / SECOND),

@@ -1,0 +1,61 @@
+"""Pods of one cluster that run on the other, in memory, whatever happens to them there."""
+
+from datetime import timedelta
+
+import pytest
+
+from liqo.api.kinds import POD
+from liqo.api.meta import Key, Kind
+from liqo.errors import Fault, Unreachable
+from world import World
+from world_pods import SHOP, WEB, Offloading
+
+FEW_SECONDS = timedelta(seconds=5)
+
+
+@pytest.fixture
+async def offloading(world: World) -> Offloading:
+    made = Offloading(world)
+    await made.begin()
+    return made
+
+
+async def test_a_pod_runs_abroad_and_goes_with_its_original(offloading: Offloading) -> None:
+    await offloading.bind()
+    await offloading.run(FEW_SECONDS)
+    assert offloading.runs_once()
+    await offloading.rome.api.delete(POD, WEB)
+    await offloading.run(FEW_SECONDS)
+    assert offloading.at_home() is None
+    assert offloading.abroad() == []
+
+
+async def test_one_that_is_deleted_abroad_before_it_ran_is_made_again(offloading: Offloading) -> None:
+    offloading.kubelet_works = False
+    await offloading.bind()
+    await offloading.run(FEW_SECONDS)
+    (remote,) = offloading.abroad()
+    await offloading.milan.api.delete(POD, Key.of(remote))
+    offloading.kubelet_works = True
+    await offloading.run(FEW_SECONDS)
+    assert offloading.runs_once()
+
+
+async def test_one_that_is_deleted_abroad_before_anybody_saw_it_is_made_again(offloading: Offloading) -> None:
+    def blind(verb: str, kind: Kind) -> Fault | None:
+        return Unreachable("cut") if kind is POD and verb in {"watch", "list"} else None
+
+    await offloading.bind(Key(SHOP, "other"))  # so that there is a watch
+    await offloading.run(FEW_SECONDS)
+    offloading.kubelet_works, api = False, offloading.milan.api
+    api.fail = blind
+    api.end_watches()
+    await offloading.bind()
+    await offloading.run(timedelta(milliseconds=250))
+    (remote,) = [p for p in offloading.abroad() if p["metadata"]["name"] == WEB.name]
+    await api.delete(POD, Key.of(remote))
+    api.compact()  # so that only a new list can tell, and that knows nothing of it
+    api.fail = lambda _verb, _kind: None
+    offloading.kubelet_works = True
+    await offloading.run(timedelta(seconds=30))
+    assert offloading.runs_once()
