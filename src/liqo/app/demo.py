@@ -1,6 +1,8 @@
 """The main job, to look at: two clusters of a lab find each other; one becomes a node of the other, and runs pods."""
 
 import asyncio
+import os
+import shutil
 from datetime import timedelta
 from urllib.parse import urlsplit
 
@@ -15,6 +17,7 @@ from liqo.app.peers import follow_join
 from liqo.app.setup import connected
 from liqo.errors import Unavailable
 from liqo.lab.lab import Lab
+from liqo.lab.real_nodes import ensure_node
 from liqo.lab.spec import NAMESPACE, ClusterSpec
 from liqo.runtime.ports import Clock, Selection
 
@@ -68,14 +71,27 @@ def run_demo(lab: Lab, say: Say) -> None:
     clock = SystemClock()
     screen = Screen(lab, say, clock)
     screen.step(f"starting two Kubernetes clusters on this machine, {HOME} and {FOREIGN}, with Liqo in them")
-    for spec, _, created in up_with_liqo(lab, (HOME, FOREIGN)):
+    real = _can_be_real(lab, say)
+    for spec, _, created in up_with_liqo(lab, (HOME, FOREIGN), real=real or None):
         screen.step(f"{spec.name} is up at {spec.api_url}" + ("" if created else " (it was already)"))
     cluster_id = screen.run(FOREIGN, "get", "configmap", "cluster-id", "-n", NAMESPACE, "-o", _ID)
     screen.step(f"the ClusterID of {FOREIGN} is {cluster_id}")
     _find_all(screen, cluster_id)
     _join(screen, cluster_id)
     say("")
-    run_pods(screen, HOME, FOREIGN, fake=True)
+    run_pods(screen, HOME, FOREIGN, fake=not lab.cluster(FOREIGN).real)
+
+
+def _can_be_real(lab: Lab, say: Say) -> bool:
+    """Return whether a new lab can have nodes that run containers: root on what is like Debian."""
+    if os.geteuid() != 0 or set(lab.names()) or shutil.which("apt-get") is None:
+        return False
+    try:
+        ensure_node(lab.progress)
+    except Unavailable as fault:
+        say(f"nodes will be fake: {fault.message}")
+        return False
+    return True
 
 
 def _find_all(screen: Screen, cluster_id: str) -> None:

@@ -1,6 +1,7 @@
 """The second half of the demo: pods of one cluster that run on the other."""
 
 import json
+import sys
 from pathlib import Path
 from typing import Any
 
@@ -8,10 +9,17 @@ from liqo.api.meta import Wire
 from liqo.api.names import ENABLED_LABEL, HOME_NAMESPACE_LABEL
 from liqo.app.demo_screen import Screen
 from liqo.errors import Refused, Unavailable
+from liqo.lab.forward import forwarded
+from liqo.lab.image import IMAGE
 
 MANIFEST = Path(__file__).parent / "shop.yaml"
 NAMESPACE, DEPLOYMENT = "shop", "deployment/web"
 WITHIN_SECONDS = 50  # less than the lab gives a command
+
+PUBLIC_IMAGE = "busybox:1.37"
+PORT = 8080
+GET = "import sys, urllib.request as r; print(r.urlopen(sys.argv[1], timeout=20).read().decode())"
+"""What curl does, which not every machine has."""
 
 FAKE = (
     "The nodes of this lab are fake: milan's API server and scheduler are real, but no container runs. So the log is\n"
@@ -40,6 +48,8 @@ def run_pods(screen: Screen, home: str, foreign: str, *, fake: bool) -> None:
     screen.run(home, "label", "--overwrite", "namespace", NAMESPACE, f"{ENABLED_LABEL}=true")
     screen.step(f"pods of the namespace {NAMESPACE} may run on the clusters that {home} has joined")
     manifest = MANIFEST.read_text()
+    if not fake:
+        manifest = manifest.replace(PUBLIC_IMAGE, IMAGE)  # the lab asks no registry
     path = lab.folder / MANIFEST.name
     path.write_text(manifest)
     screen.file(manifest)
@@ -56,6 +66,30 @@ def run_pods(screen: Screen, home: str, foreign: str, *, fake: bool) -> None:
     screen.show(home, "logs", "-n", NAMESPACE, DEPLOYMENT)
     if fake:
         screen.say(f"\n{FAKE}")
+        return
+    screen.say("")
+    screen.show(home, "exec", "-n", NAMESPACE, DEPLOYMENT, "--", "sh", "-c", "echo this is $(hostname)")
+    screen.say("")
+    _forward(screen, home)
+
+
+def _forward(screen: Screen, home: str) -> None:
+    """Ask one of the web servers through a port of home's own host.
+
+    Raises:
+        Unavailable: the port is not forwarded.
+        Refused: nobody answers.
+    """
+    screen.say(f"  {home}$ kubectl port-forward -n {NAMESPACE} {DEPLOYMENT} {PORT}:{PORT} &")
+    screen.doing("waiting for the port")
+    with forwarded(
+        screen.lab, home, ("-n", NAMESPACE, DEPLOYMENT, f":{PORT}")
+    ) as port:  # that one may be taken
+        screen.say(f"  {home}$ curl http://127.0.0.1:{PORT}/")
+        done = screen.lab.exec(home, (sys.executable, "-c", GET, f"http://127.0.0.1:{port}/"))
+    if done.returncode:
+        raise Refused(f"no web server answers: {done.stderr.strip()[-300:]}")
+    screen.say(done.stdout.strip())
 
 
 def _wait(screen: Screen, home: str) -> None:
