@@ -49,6 +49,8 @@ def _pods(lab: Lab, side: str) -> list[Any]:
 
 
 def _is_well(pod: Any) -> bool:
+    if pod["status"].get("phase") == "Succeeded":
+        return True
     ready = any(c["type"] == "Ready" and c["status"] == "True" for c in pod["status"].get("conditions", ()))
     return ready and "deletionTimestamp" not in pod["metadata"]
 
@@ -57,4 +59,6 @@ def _stands(pod: Any) -> str:
     meta, status = pod["metadata"], pod["status"]
     told = [status.get("phase"), status.get("reason"), pod["spec"].get("nodeName")]
     told += [meta["creationTimestamp"], meta.get("deletionTimestamp"), *meta.get("finalizers", ())]
-    return f"{meta['namespace']}/{meta['name']}: {told} {status.get('conditions')}"
+    conditions = [(c["type"], c["status"], c.get("reason")) for c in status.get("conditions", ())]
+    states = [c["state"] for c in status.get("containerStatuses", ())]
+    return f"{meta['namespace']}/{meta['name']}: {told} {states} {conditions}"

@@ -186,10 +186,20 @@ def test_a_service_has_all_its_backends_on_both_sides(shop: Shop) -> None:
         service["spec"]["clusterIP"]
         != shop.peers.get(HOME, "service", "web", "-n", shop.name)["spec"]["clusterIP"]
     )
+    own = _own_slices(shop)
+    assert own
     shop.kubectl("delete", "deployment", "here")
     shop.peers.until(lambda: len(_backends(shop.peers, FOREIGN, shop.remote)) == 2)
+    assert _own_slices(shop) == own
     shop.kubectl("delete", "service", "web")
     shop.peers.until(lambda: not shop.peers.items(FOREIGN, "services,endpointslices", "-n", shop.remote))
+
+
+def _own_slices(shop: Shop) -> set[str]:
+    """Return the uids of what foreign's own controller made for the Services there."""
+    mine = "endpointslice.kubernetes.io/managed-by=endpointslice-controller.k8s.io"
+    found = shop.peers.items(FOREIGN, "endpointslices", "-n", shop.remote, "-l", mine)
+    return {s["metadata"]["uid"] for s in found}
 
 
 def _backends(peers: Peers, side: str, namespace: str) -> set[str]:

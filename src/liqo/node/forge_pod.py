@@ -33,6 +33,7 @@ AS_THEY_ARE = (
     "dnsPolicy",
     "enableServiceLinks",
     "hostAliases",
+    "hostUsers",
     "hostname",
     "hostnameOverride",
     "imagePullSecrets",
@@ -40,7 +41,6 @@ AS_THEY_ARE = (
     "resources",
     "restartPolicy",
     "securityContext",
-    "setHostnameAsFQDN",
     "shareProcessNamespace",
     "subdomain",
     "terminationGracePeriodSeconds",
@@ -170,6 +170,10 @@ def check(spec: Wire) -> None:
             raise _no(f"{name} is of the host's own; a pod on another cluster has none of ours")
     if spec.get("runtimeClassName"):
         raise _no("runtimeClassName names something of this cluster")
+    if spec.get("setHostnameAsFQDN"):
+        raise _no(
+            "setHostnameAsFQDN asks for its name in this cluster's DNS, which is another on another cluster"
+        )
     if spec.get("resourceClaims"):
         raise _no("resourceClaims are of this cluster")
     if spec.get("ephemeralContainers"):

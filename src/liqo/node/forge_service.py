@@ -111,5 +111,9 @@ def _endpoint(endpoint: Wire) -> Wire:
 
 
 def is_ours(obj: Wire) -> bool:
-    """Return whether an object on foreign is one that we put there."""
-    return labels_of(obj).get(MANAGED_LABEL) == "liqo"
+    """Return whether an object on foreign is one that we put there.
+
+    Foreign's own slices have all labels of the Service that they are for, ours among them.
+    """
+    labels = labels_of(obj)
+    return labels.get(MANAGED_LABEL) == "liqo" and labels.get(MANAGED_BY_LABEL, MANAGER_NAME) == MANAGER_NAME

@@ -160,6 +160,7 @@ def test_a_token_volume_that_somebody_mounts_elsewhere_is_one_he_asks_for() -> N
         ({"hostPID": True}, "hostPID"),
         ({"hostIPC": True}, "hostIPC"),
         ({"runtimeClassName": "kata"}, "runtimeClassName"),
+        ({"setHostnameAsFQDN": True}, "setHostnameAsFQDN"),
         ({"resourceClaims": [{"name": "gpu"}]}, "resourceClaims"),
         ({"ephemeralContainers": [{"name": "debug"}]}, "ephemeral"),
         ({"volumes": [{"name": "host", "hostPath": {"path": "/"}}]}, "hostPath"),

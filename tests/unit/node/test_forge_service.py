@@ -5,7 +5,7 @@ from typing import Any
 import pytest
 
 from liqo.api.meta import Wire
-from liqo.node.forge_service import forge_service, forge_slices, is_reflected
+from liqo.node.forge_service import forge_service, forge_slices, is_ours, is_reflected
 
 REMOTE = "shop-abcdefghijklmnopqrstuvwxyz234567"
 NODE = "liqo-milan-abcdef"
@@ -54,6 +54,15 @@ def test_one_without_an_address_stays_so() -> None:
 )
 def test_which_ones_are_there_too(obj: Wire, reflected: bool) -> None:
     assert is_reflected(obj) is reflected
+
+
+def test_a_slice_that_foreign_made_for_our_service_is_not_ours() -> None:
+    forged = forge_service(service(), REMOTE)
+    assert is_ours(forged)
+    managed_by = {"endpointslice.kubernetes.io/managed-by": "endpointslice-controller.k8s.io"}
+    assert not is_ours({"metadata": {"labels": {**forged["metadata"]["labels"], **managed_by}}})
+    (ours,) = forge_slices(service(), [slice_of({"addresses": ["10.1.0.5"]})], NODE, REMOTE, lambda _ip: True)
+    assert is_ours(ours)
 
 
 def slice_of(*endpoints: Wire) -> Wire:

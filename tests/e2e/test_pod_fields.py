@@ -1,0 +1,137 @@
+"""Each field of the Pod API on a real node and on a virtual one: what a pod says, and how it ends, is the same."""
+
+import json
+import os
+from collections.abc import Iterator
+from contextlib import ExitStack
+from functools import partial
+from typing import Any
+
+import pytest
+
+from e2e_peers import Peers
+from liqo.app.lab import up_with_liqo
+from liqo.lab.pytest_plugin import Eventually, LabFactory
+from offloading import FOREIGN, HOME, TOLERATION, Shop
+from pod_cases import CASES, CONFIG
+
+pytestmark = [
+    pytest.mark.lab,
+    pytest.mark.seconds(300),
+    pytest.mark.skipif(os.geteuid() != 0, reason="only root can make a real node"),
+]
+
+HERE, THERE = "on-real", "on-virtual"  # namespaces of home: on its own node, and on the other cluster
+REAL_NODE = f"{HOME}-real"
+SECONDS = 120.0
+
+
+@pytest.fixture(scope="module")
+def peers(lab_factory: LabFactory, eventually: Eventually) -> Iterator[Peers]:
+    """Two clusters with a real node each, and all pods twice: on home's node, and on the virtual one."""
+    with ExitStack() as stack:
+        lab = lab_factory()
+        stack.callback(lab.down)
+        up_with_liqo(lab, (HOME, FOREIGN), lan=False, real=True)
+        peers = Peers(lab, eventually)
+        for namespace in (HERE, THERE):
+            lab.kubectl(HOME, "create", "namespace", namespace)
+        lab.kubectl(HOME, "label", "namespace", THERE, "liqo.io/enabled=true")
+        peers.apply_seed(HOME, FOREIGN)
+        peers.until(partial(peers.is_ready, HOME))
+        for namespace, pin in ((HERE, on_real_node()), (THERE, on_virtual_node())):
+            shop = Shop(peers, namespace)
+            refer_to(shop)
+            pods = [
+                {
+                    "apiVersion": "v1",
+                    "kind": "Pod",
+                    "metadata": {"name": name, "labels": case.labels},
+                    "spec": case.forge(**pin),
+                }
+                for name, case in CASES.items()
+            ]
+            shop.apply({"apiVersion": "v1", "kind": "List", "items": pods})
+        yield peers
+
+
+def refer_to(shop: Shop) -> None:
+    """Make what the pods refer to."""
+    shop.kubectl("create", "configmap", CONFIG, "--from-literal=color=red")
+    shop.kubectl("create", "secret", "generic", CONFIG, "--from-literal=word=sesame")
+    shop.kubectl("create", "service", "clusterip", CONFIG, "--tcp=80:8080")
+
+
+def on_real_node() -> dict[str, Any]:
+    return {"nodeSelector": {"kubernetes.io/hostname": REAL_NODE}}
+
+
+def on_virtual_node() -> dict[str, Any]:
+    return {"nodeSelector": {"liqo.io/type": "virtual-node"}, "tolerations": [TOLERATION]}
+
+
+@pytest.mark.parametrize("name", CASES)
+def test_a_field_does_on_a_virtual_node_what_it_does_on_a_real_one(peers: Peers, name: str) -> None:
+    def is_same() -> bool:
+        real, virtual = (peers.get(HOME, "pod", name, "-n", namespace) for namespace in (HERE, THERE))
+        if not all(is_settled(pod, waits=CASES[name].waits) for pod in (real, virtual)):
+            return False
+        assert told(peers, virtual) == told(peers, real)
+        return True
+
+    peers.until(is_same, SECONDS)
+
+
+def is_settled(pod: Any, *, waits: bool) -> bool:
+    """Return whether a pod is over, or waits for what it will wait for."""
+    if not waits:
+        return pod["status"]["phase"] in {"Succeeded", "Failed"}
+    if pod["spec"].get("schedulingGates"):
+        return True
+    states = [c["state"] for c in pod["status"].get("containerStatuses", ())]
+    return any(
+        "running" in s or s.get("waiting", {}).get("reason", "ContainerCreating") != "ContainerCreating"
+        for s in states
+    )
+
+
+def told(peers: Peers, pod: Any) -> dict[str, Any]:
+    """Return what a pod said and how it stands, with its namespace and node by one name."""
+    meta, status = pod["metadata"], pod["status"]
+    said = {
+        c["name"]: peers.lab.exec(
+            HOME, ["kubectl", "logs", meta["name"], "-c", c["name"], "-n", meta["namespace"]]
+        ).stdout
+        for group in ("initContainers", "containers")
+        for c in pod["spec"].get(group, ())
+        if not pod["spec"].get("schedulingGates")
+    }
+    found = {
+        "said": said,
+        "stands": [status["phase"], status.get("reason"), status["qosClass"]],
+        "conditions": {c["type"]: [c["status"], c.get("reason")] for c in status["conditions"]},
+        "containers": [
+            [
+                c["name"],
+                c["restartCount"],
+                c["ready"],
+                c.get("started"),
+                _state(c["state"]),
+                _state(c["lastState"]),
+            ]
+            for group in ("initContainerStatuses", "containerStatuses")
+            for c in status.get(group, ())
+        ],
+    }
+    text = json.dumps(found)
+    for name, plain in ((meta["namespace"], "NAMESPACE"), (pod["spec"].get("nodeName", "none"), "NODE")):
+        text = text.replace(name, plain)
+    return dict(json.loads(text))
+
+
+def _state(state: Any) -> Any:
+    """Return a container's state without the times and names of one run."""
+    return {
+        kind: [of.get(f) for f in ("reason", "exitCode", *(("message",) if kind == "terminated" else ()))]
+        for kind, of in state.items()
+    }
