@@ -36,8 +36,9 @@ STEPS = 6  # between two looks
 GROWTH_MAX = (
     12.0  # MiB in the second half, however long: what a leak of one object a pod would exceed in half an hour
 )
-TASKS_MORE = 4  # of one look than of another: a reconnect under way
-FILES_MORE = 64  # a burst leaves connections open for 75 s; one leaked a pod would be hundreds
+# Of one look than of another: a burst leaves connections open for 75 s, with a task for each that was accepted; one
+# leaked a pod would be hundreds.
+TASKS_MORE = FILES_MORE = 64
 TASKS = re.compile(r"^liqo_tasks (\S+)$", re.MULTILINE)
 
 

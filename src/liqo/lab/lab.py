@@ -96,7 +96,6 @@ class Lab:
         if kubernetes is not None:
             kubernetes = check_kubernetes(kubernetes)
         with locked(self.folder):
-            binaries = self._binaries(self.kubernetes if kubernetes is None else kubernetes)
             state = settle_network(self.folder, self.progress, loopback=loopback)
             wanted = tuple(dict.fromkeys(names)) or tuple(state.clusters) or DEFAULT_NAMES
             created = tuple(name for name in wanted if name not in state.clusters)
@@ -117,6 +116,7 @@ class Lab:
                         lan=lan,
                         ports=ports,
                     )
+                binaries = self._binaries(self.kubernetes if kubernetes is None else kubernetes)
                 write_state(state)
                 self.progress.doing(f"starting {', '.join(wanted)}")
                 started = self._start_planes(state, wanted, binaries, sockets)
