@@ -55,6 +55,7 @@ from liqo.node.decide import Address
 from liqo.peering.ports import Met
 from liqo.runtime.metrics import Metrics
 from liqo.runtime.ports import Page, Selection, Way
+from liqo.runtime.secret import Secret
 from liqo.runtime.watch import reflect
 from manual_clock import FixedRandom, ManualClock
 from memory_cluster import MemoryCluster
@@ -212,7 +213,14 @@ class Acquaintance:
         document = parse_document(found["data"][WELL_KNOWN_KEY], self.world.clock.now(), expected=expected)
         return Met(document=document, server=server, entry=server, ca_pem="", at=self.world.clock.now())
 
-    async def ask(self, met: Met, namespace: str, request: Wire) -> Sequence[str]:
+    async def ask(
+        self,
+        met: Met,
+        namespace: str,
+        request: Wire,
+        *,
+        token: Secret | None = None,  # noqa: ARG002  the API server checks it
+    ) -> Sequence[str]:
         self.wire.before_write()
         warnings = await self.world.at(met.server).admit(namespace, request)
         self.wire.after_write()
@@ -331,6 +339,7 @@ class Side:
             us=home.us,
             clusters=self._clusters,
             contact=Acquaintance(self.world, self.wire),
+            resolve=own_address,
             events=self.events,
             clock=clock,
             sightings=self.sightings,
@@ -471,6 +480,11 @@ class World:
     async def end(self) -> None:
         for side in self.sides.values():
             await side.stop()
+
+
+async def own_address(host: str) -> frozenset[str]:
+    """Names are addresses here."""
+    return frozenset({host})
 
 
 def real_node(name: str) -> Wire:

@@ -4,6 +4,7 @@ Each attack has its negative control: with the one fence left out it succeeds, s
 it.
 """
 
+from datetime import UTC, datetime
 from functools import partial
 
 import pytest
@@ -15,13 +16,15 @@ from liqo.api.kinds import (
     CONFIG_MAP,
     FEDERATION_REQUEST,
     NAMESPACE_MAP,
+    ROLE_BINDING,
     SECRET,
     SERVICE_ACCOUNT,
 )
 from liqo.api.meta import Key, Wire
-from liqo.api.names import WELL_KNOWN_CONFIG_MAP, peer_account
+from liqo.api.names import INVITE_PREFIX, WELL_KNOWN_CONFIG_MAP, peer_account
 from liqo.api.rights import EDIT, forge_object, forge_peer_rights, forge_tenant_rights
 from liqo.errors import Forbidden, Invalid
+from liqo.peering.invites import forge_account, forge_binding
 from liqo.runtime.ports import Selection
 from rights_lab import (
     ID,
@@ -135,6 +138,58 @@ async def test_a_stranger_makes_no_dry_run(bench: Bench) -> None:
     path, body = FEDERATION_REQUEST.path(NS), forge_request(f"{ID}-dry")
     dry = Request("create", "raw", "POST", path, "dryRun=All", body)
     attack = partial(bench.stranger()._transport.send, dry)
+    await stopped_by(bench, "liqo-requests", attack, Invalid)
+
+
+# Invites.
+
+
+async def invited(bench: Bench, name: str) -> HttpCluster:
+    """Make an invite as `liqo invite` does; return a client with its token."""
+    end = datetime(2099, 1, 1, tzinfo=UTC)
+    account = await bench.admin.apply(SERVICE_ACCOUNT, forge_account(name, NS, expires=end), manager="test")
+    await bench.admin.apply(ROLE_BINDING, forge_binding(account), manager="test")
+    return await bench.account(NS, name)
+
+
+async def test_an_invite_creates_a_request_that_names_it_and_nothing_else(bench: Bench) -> None:
+    name = f"{INVITE_PREFIX}rights"
+    guest = await invited(bench, name)
+    user = {
+        "user": f"system:serviceaccount:{NS}:{name}",
+        "groups": ["system:serviceaccounts", f"system:serviceaccounts:{NS}"],
+    }
+    request = (FEDERATION_REQUEST.resource, "create")
+    assert await allowed(bench, user, NS) == {request}
+    assert await allowed(bench, user, "kube-system") == set()
+    wire = forge_request(f"{ID}-guest")
+    wire["spec"]["invite"] = name
+    await clear(bench.admin, FEDERATION_REQUEST, Key(NS, f"{ID}-guest"))
+    await eventually(partial(guest.create, FEDERATION_REQUEST, wire))
+
+
+@pytest.mark.parametrize("named", ["invite-another", None])
+async def test_an_invite_s_token_names_no_other_invite(bench: Bench, named: str | None) -> None:
+    guest, name = await invited(bench, f"{INVITE_PREFIX}mine"), f"{ID}-other"
+    wire = forge_request(name)
+    wire["spec"] |= {"invite": named} if named else {}
+
+    async def attack() -> None:
+        await clear(bench.admin, FEDERATION_REQUEST, Key(NS, name))
+        await guest.create(FEDERATION_REQUEST, wire)
+
+    await stopped_by(bench, "liqo-requests", attack, Invalid)
+
+
+async def test_a_stranger_names_no_invite(bench: Bench) -> None:
+    stranger, name = bench.stranger(), f"{ID}-named"
+    wire = forge_request(name)
+    wire["spec"]["invite"] = f"{INVITE_PREFIX}mine"
+
+    async def attack() -> None:
+        await clear(bench.admin, FEDERATION_REQUEST, Key(NS, name))
+        await stranger.create(FEDERATION_REQUEST, wire)
+
     await stopped_by(bench, "liqo-requests", attack, Invalid)
 
 

@@ -35,6 +35,7 @@ from liqo.identity.trust import door_beside
 from liqo.peering.ports import Met
 from liqo.runtime.metrics import Metrics
 from liqo.runtime.ports import Clock, Random
+from liqo.runtime.secret import Secret
 
 DOCUMENT_MAX = 256 * 1024  # bytes; a ConfigMap with a document and its metadata
 
@@ -139,12 +140,14 @@ class HttpContact:
                 hint="is Liqo running there, and is that port open? Or set spec.doorUrl",
             ) from fault
 
-    def _open(self, server: str, context: ssl.SSLContext, name: str | None) -> HttpCluster:
+    def _open(
+        self, server: str, context: ssl.SSLContext, name: str | None, token: Secret | None = None
+    ) -> HttpCluster:
         return HttpCluster(
             server,
             ssl_context=context,
             server_hostname=name,
-            token=None,
+            token=token.reveal if token is not None else None,
             resolver=CheckedResolver(self.check),
             clock=self.clock,
             random=self.random,
@@ -198,15 +201,21 @@ class HttpContact:
         finally:
             await cluster.close()
 
-    async def ask(self, met: Met, namespace: str, request: Wire) -> Sequence[str]:
-        """POST a FederationRequest as a stranger; return the warnings."""
-        if met.entry != met.server:
+    async def ask(
+        self, met: Met, namespace: str, request: Wire, *, token: Secret | None = None
+    ) -> Sequence[str]:
+        """POST a FederationRequest, as a stranger or with the token of an invite; return the warnings.
+
+        A token goes to the API server alone, whose certificate was verified; never to a door.
+        """
+        entry = met.entry if token is None else met.server
+        if entry != met.server:
             context, name = unverified_context(), None  # the request is signed and sealed
         elif met.ca_pem:
             context, name = pinned_context(met.ca_pem), PINNED_NAME
         else:
             context, name = self.system(), None
-        cluster = self._open(met.entry, context, name)
+        cluster = self._open(entry, context, name, token)
         try:
             _, headers = await cluster.post_with_headers(FEDERATION_REQUEST.path(namespace), request)
         finally:

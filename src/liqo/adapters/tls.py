@@ -1,9 +1,11 @@
 """How a connection to another cluster is verified, and to which addresses one is made at all."""
 
+import asyncio
 import socket
 import ssl
 from collections.abc import Callable
 from dataclasses import dataclass
+from datetime import timedelta
 from typing import Any
 from urllib.parse import urlsplit
 
@@ -13,6 +15,7 @@ from aiohttp.resolver import ThreadedResolver
 from liqo.errors import NotTrusted
 from liqo.identity.trust import Verdict
 
+RESOLVE_WITHIN = timedelta(seconds=2)
 PINNED_NAME = "kubernetes.default.svc"  # every API server's certificate has it
 AddressCheck = Callable[[str], Verdict]
 """IP address → may we connect to it."""
@@ -93,3 +96,13 @@ def check_literal(server: str, check: AddressCheck) -> None:
         verdict = check(host)
         if not verdict.trusted:
             raise NotTrusted(verdict.message, reason="AddressRefused")
+
+
+async def resolve_host(host: str) -> frozenset[str]:
+    """Return the addresses of a host; the host itself where it has none that anybody tells in time."""
+    try:
+        async with asyncio.timeout(RESOLVE_WITHIN.total_seconds()):
+            found = await ThreadedResolver().resolve(host, 0, socket.AF_UNSPEC)
+    except (OSError, TimeoutError):
+        return frozenset({host})
+    return frozenset(f["host"] for f in found)

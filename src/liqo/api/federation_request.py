@@ -47,6 +47,7 @@ class FederationRequestSpec(Model):
     keys: Jwks
     kube_config: Sealed | None = None
     withdraw: bool | None = None
+    invite: Label | None = None  # that it came with; the API server lets nobody else name it
     proof: Annotated[str, Field(min_length=1, max_length=PROOF_MAX)]
 
 

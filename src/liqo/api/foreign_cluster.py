@@ -42,6 +42,8 @@ class ForeignClusterSpec(Model):
     allow_untrusted_ca: bool = False
     incoming: Literal["Default", "Allow", "Deny"] = "Default"
     max_capacity: Resources = Field(default_factory=dict)
+    accept_offer: bool = False  # a person takes what it offers, whatever the settings say
+    invite: Sealed | None = None  # that its owner gave us, sealed to our own key
 
 
 ENDPOINTS_MAX = 16

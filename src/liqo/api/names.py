@@ -24,6 +24,7 @@ KUBELET_REQUEST_PREFIX = "liqo-kubelet-"  # of the names of our CertificateSigni
 KUBELET_SERVICE = "liqo-kubelet"
 KUBELET_PORT = 10_250  # where an API server expects one
 WEBHOOK_CONFIGURATION = "liqo"
+INVITE_PREFIX = "invite-"  # of the ServiceAccount that is an invite, and of its RoleBinding
 STRANGERS = "liqo-strangers"  # the rights, limits and priority of whoever has not proved himself
 
 LABEL_MAX = 63  # a DNS label (RFC 1123), which the name of a namespace is
@@ -45,6 +46,9 @@ FOREIGN_PREFIX = (
 
 NODE_TAINT = "virtual-node.liqo.io/not-allowed"
 ENABLED_LABEL = "liqo.io/enabled"  # on a namespace at home, "true": its pods may run abroad
+INVITE_LABEL = "liqo.io/invite"  # on a ServiceAccount: "true", it is an invite
+INVITE_FOR_LABEL = "liqo.io/invite-for"  # the ClusterID that it is for
+INVITE_EXPIRES_ANNOTATION = "liqo.io/invite-expires"  # when it is over
 CLUSTERS_ANNOTATION = "liqo.io/clusters"  # on such a namespace: only on these, names or ids, with commas
 AUTOJOINED_LABEL = "liqo.io/autojoined"  # on a ForeignCluster that discovery joined, and on its node: "true"
 FOREIGN_CLUSTER_LABEL = "liqo.io/foreign-cluster"  # on a virtual node: the name of its ForeignCluster

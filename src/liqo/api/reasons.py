@@ -153,6 +153,8 @@ class Reason(_Documented):
     # policy on requests
     POLICY = "Policy", "The policy of this cluster accepts it."
     ALLOWED = "Allowed", "A person or the allow-list accepts it."
+    INVITED = "Invited", "It came with an invite of this cluster."
+    INVITE_OVER = "InviteOver", "The invite was used by another cluster, is over, or is for another one."
     DENIED = "Denied", "A person, the deny-list or the policy refuses it."
     SHARING_DISABLED = (
         "SharingDisabled",
@@ -160,6 +162,8 @@ class Reason(_Documented):
     )
     TOO_MANY_PEERS = "TooManyPeers", "maxPeers clusters are tenants already."
     TOO_MANY_PENDING = "TooManyPending", "maxPending requests wait already."
+    TOO_MANY_CALL_BACKS = "TooManyCallBacks", "As many clusters are called back as may be at once."
+    UNKNOWN_CLUSTER = "UnknownCluster", "Nothing of that cluster is here."
     CALL_BACK_FAILED = (
         "CallBackFailed",
         "The address in the request does not lead to the cluster that signed it.",

@@ -19,6 +19,7 @@ from liqo.adapters.contact import HttpContact
 from liqo.adapters.kube import HttpCluster
 from liqo.adapters.kubeconfig import load_access
 from liqo.adapters.own import open_cluster
+from liqo.adapters.tls import resolve_host
 from liqo.adapters.watches import Watches
 from liqo.api.cluster_config import ClusterConfigSpec, effective
 from liqo.api.kinds import FEDERATION_REQUEST
@@ -301,6 +302,7 @@ class _Parts:
             us=self._home.us,
             clusters=self._clusters,
             contact=self._contact,
+            resolve=resolve_host,
             events=self._events,
             clock=self._clock,
             sightings=self._sightings,

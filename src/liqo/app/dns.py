@@ -3,26 +3,23 @@
 import asyncio
 from dataclasses import dataclass
 from pathlib import Path
-from urllib.parse import urlsplit
 
 from liqo.adapters.clock import SystemClock
 from liqo.adapters.dns import NameServers, encode_domain
 from liqo.adapters.kubeconfig import Access
 from liqo.api.cluster_config import effective
-from liqo.api.kinds import CLUSTER_CONFIG, CONFIG_MAP, NODE
+from liqo.api.kinds import CLUSTER_CONFIG, CONFIG_MAP
 from liqo.api.meta import Key
 from liqo.api.names import CLUSTER_ID_CONFIG_MAP, CONFIG_NAME
 from liqo.api.reasons import Reason
-from liqo.app.home import read_cluster_info
-from liqo.app.own_address import own_server
+from liqo.app.home import find_own_server
 from liqo.discovery.announcement import Announcement
 from liqo.discovery.dns import Answer, Service, Type
 from liqo.discovery.domain import Known, Problem, judge, sum_up, unanswered
 from liqo.discovery.loop_dns import ask_instance, list_instances
 from liqo.discovery.records import Entry, forge_entries
 from liqo.errors import Absent, Invalid
-from liqo.runtime.ports import Cluster, Selection
-from liqo.runtime.store import Store
+from liqo.runtime.ports import Cluster
 
 SERVICE = "_liqo._tcp"
 RESOLV_CONF = Path("/etc/resolv.conf")
@@ -109,12 +106,7 @@ async def own_entries(
         config = effective(await cluster.get(CLUSTER_CONFIG, Key("", CONFIG_NAME))).discovery_config
     except Absent:
         config = effective(None).discovery_config
-    nodes = Store()
-    nodes.replace((await cluster.list(Selection(NODE))).items, "")
-    server = config.api_url or own_server(await read_cluster_info(cluster), access, nodes)
-    host = urlsplit(server).hostname
-    if not host:
-        raise Invalid("no address of the API server is known", hint="set spec.discoveryConfig.apiUrl")
+    server = await find_own_server(cluster, access, config)
     cluster_id = known["data"][CLUSTER_ID_CONFIG_MAP]
     return forge_entries(
         Announcement(cluster_id=cluster_id, namespace=namespace, untrusted_ca=config.allow_untrusted_ca),

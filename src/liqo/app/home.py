@@ -7,15 +7,15 @@ from urllib.parse import urlsplit
 import yaml
 
 from liqo.adapters.kubeconfig import Access
-from liqo.api.cluster_config import ClusterConfigSpec
-from liqo.api.kinds import CONFIG_MAP
+from liqo.api.cluster_config import ClusterConfigSpec, DiscoveryConfig
+from liqo.api.kinds import CONFIG_MAP, NODE
 from liqo.api.meta import Key
 from liqo.app.own_address import own_server
-from liqo.errors import Absent, Forbidden
+from liqo.errors import Absent, Forbidden, Invalid
 from liqo.identity.cluster_id import ClusterID, Identity
 from liqo.identity.trust import door_beside
 from liqo.peering.ports import Ourselves
-from liqo.runtime.ports import Cluster
+from liqo.runtime.ports import Cluster, Selection
 from liqo.runtime.store import Store
 
 
@@ -50,6 +50,20 @@ class Home:
     def server(self) -> str:
         """Return our API server's address for others: cluster-info's, the kubeconfig's, the control plane's."""
         return own_server(self.cluster_info, self.access, self.nodes)
+
+
+async def find_own_server(cluster: Cluster, access: Access, discovery: DiscoveryConfig) -> str:
+    """Return where others reach a cluster's API server, asked from outside its controller.
+
+    Raises:
+        Invalid: nobody knows.
+    """
+    nodes = Store()
+    nodes.replace((await cluster.list(Selection(NODE))).items, "")
+    server = discovery.api_url or own_server(await read_cluster_info(cluster), access, nodes)
+    if not urlsplit(server).hostname:
+        raise Invalid("no address of the API server is known", hint="set spec.discoveryConfig.apiUrl")
+    return server
 
 
 async def read_cluster_info(cluster: Cluster) -> str:

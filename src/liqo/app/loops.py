@@ -22,6 +22,7 @@ class Reconciles:
     trusted: Reconcile
     outgoing: Reconcile
     incoming: Reconcile
+    invite: Reconcile
     accept: Reconcile
     offer: Reconcile
     place: Reconcile
@@ -45,6 +46,7 @@ class Queues:
     trusted: Queue
     outgoing: Queue
     incoming: Queue
+    invite: Queue
     accept: Queue
     offer: Queue
     place: Queue

@@ -61,22 +61,23 @@ async def join_url(cluster: Cluster, url: str, *, name: str, cluster_id: str | N
         "apiUrl": url,
         "join": True,
         "namespace": namespace,
-        "discoveryType": "Manual",
         "allowUntrustedCA": (await read_config(cluster)).discovery_config.accept_untrusted_ca,
     }
     if cluster_id is not None:
         spec["clusterID"] = cluster_id
     chosen = name or (urlsplit(url).hostname or "foreign").replace(":", "-").lower()
-    await cluster.create(
-        FOREIGN_CLUSTER,
-        {
-            "apiVersion": FOREIGN_CLUSTER.api_version,
-            "kind": FOREIGN_CLUSTER.kind,
-            "metadata": {"name": chosen},
-            "spec": spec,
-        },
-    )
+    await cluster.create(FOREIGN_CLUSTER, forge_manual(chosen, spec))
     return chosen
+
+
+def forge_manual(name: str, spec: Wire) -> Wire:
+    """Return a ForeignCluster as a person enters it."""
+    return {
+        "apiVersion": FOREIGN_CLUSTER.api_version,
+        "kind": FOREIGN_CLUSTER.kind,
+        "metadata": {"name": name},
+        "spec": {"discoveryType": "Manual", **spec},
+    }
 
 
 async def read_config(cluster: Cluster) -> ClusterConfigSpec:
@@ -96,6 +97,14 @@ async def set_join(cluster: Cluster, name: str, *, join: bool) -> str:
     patch: Wire = {"spec": {"join": join}}
     if join and AUTOJOINED_LABEL in foreign.metadata.labels:
         patch["metadata"] = {"labels": {AUTOJOINED_LABEL: None}}
+    await cluster.patch(FOREIGN_CLUSTER, Key("", foreign.metadata.name), patch, manager="liqo-cli")
+    return foreign.metadata.name
+
+
+async def take_offer(cluster: Cluster, name: str) -> str:
+    """Have the offer of a cluster taken, whatever the settings say; return the name of its ForeignCluster."""
+    foreign = await find_foreign(cluster, name)
+    patch: Wire = {"spec": {"acceptOffer": True}}
     await cluster.patch(FOREIGN_CLUSTER, Key("", foreign.metadata.name), patch, manager="liqo-cli")
     return foreign.metadata.name
 

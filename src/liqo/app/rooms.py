@@ -1,6 +1,6 @@
 """Builds the rooms: one reconcile a loop, each given the stores and connections it works with."""
 
-from collections.abc import Callable, Iterable
+from collections.abc import Awaitable, Callable, Iterable
 from datetime import timedelta
 from urllib.parse import urlsplit
 
@@ -23,6 +23,7 @@ from liqo.node.loop_pods import OffloadedPods
 from liqo.node.loop_services import Services
 from liqo.peering.loop_document import WellKnown
 from liqo.peering.loop_incoming import IncomingPeerings
+from liqo.peering.loop_invites import Invites
 from liqo.peering.loop_outgoing import OutgoingPeerings
 from liqo.peering.loop_trusted import TrustedCertificates
 from liqo.peering.ports import Contact, Ourselves
@@ -40,6 +41,7 @@ def build_rooms(
     us: Callable[[], Ourselves],
     clusters: Clusters,
     contact: Contact,
+    resolve: Callable[[str], Awaitable[frozenset[str]]],
     events: Events,
     clock: Clock,
     sightings: Sightings,
@@ -61,6 +63,7 @@ def build_rooms(
         us: who we are.
         clusters: connections to others.
         contact: first contact with others.
+        resolve: the addresses of a host.
         events: tells people.
         clock: the time.
         sightings: what the searches of this process see.
@@ -100,11 +103,16 @@ def build_rooms(
             clusters=clusters,
             foreigns=stores.foreigns,
             requests=stores.requests,
+            invites=stores.invites,
             namespaces=stores.tenants,
+            resolve=resolve,
             config=settings,
             us=us,
             events=events,
             clock=clock,
+        ).reconcile,
+        invite=Invites(
+            home=cluster, accounts=stores.invites, requests=stores.requests, clock=clock
         ).reconcile,
         accept=Acceptance(
             home=cluster,

@@ -18,6 +18,7 @@ from liqo.api.kinds import (
     RESOURCE_QUOTA,
     ROLE_BINDING,
     SEARCH_DOMAIN,
+    SERVICE_ACCOUNT,
 )
 from liqo.api.meta import Key, Kind, Wire, labels_of
 from liqo.api.names import (
@@ -26,6 +27,7 @@ from liqo.api.names import (
     CONFIG_NAME,
     ENABLED_LABEL,
     ENDING_ANNOTATION,
+    INVITE_LABEL,
     MANAGED_LABEL,
     NODE_PREFIX,
     SYSTEM_NAMESPACE,
@@ -45,6 +47,7 @@ class Stores:
     foreigns: Store
     domains: Store
     requests: Store
+    invites: Store
     advertisements: Store
     configs: Store
     config_maps: Store
@@ -76,9 +79,10 @@ def make_stores() -> Stores:
     by_id = {"cluster-id": _spec_cluster_id}
     by_label = {"cluster-id": _label_cluster_id}
     return Stores(
-        foreigns=Store(indexes=by_id),
+        foreigns=Store(indexes={**by_id, "taken": _taken}),
         domains=Store(),
         requests=Store(indexes=by_id),
+        invites=Store(prune=prune_managed_fields),
         advertisements=Store(indexes=by_id),
         configs=Store(),
         config_maps=Store(),
@@ -105,6 +109,7 @@ def selections(namespace: str, stores: Stores) -> list[tuple[Selection, Store]]:
         (select(FOREIGN_CLUSTER), stores.foreigns),
         (select(SEARCH_DOMAIN), stores.domains),
         (select(FEDERATION_REQUEST, namespace), stores.requests),
+        (select(SERVICE_ACCOUNT, namespace, f"{INVITE_LABEL}=true"), stores.invites),
         (select(ADVERTISEMENT, namespace), stores.advertisements),
         (select(CLUSTER_CONFIG), stores.configs),
         (select(CONFIG_MAP, namespace), stores.config_maps),
@@ -135,6 +140,11 @@ def count_peers(stores: Stores, metrics: Metrics) -> None:
 def _spec_cluster_id(obj: Wire) -> Iterable[str]:
     found = obj.get("spec", {}).get("clusterID")
     return (found,) if found else ()
+
+
+def _taken(obj: Wire) -> Iterable[str]:
+    """Return a mark for a ForeignCluster whose request was accepted."""
+    return ("",) if ((obj.get("status") or {}).get("incoming") or {}).get("phase") else ()
 
 
 def _label_cluster_id(obj: Wire) -> Iterable[str]:

@@ -37,6 +37,7 @@ class Triggers:
         stores.foreigns.subscribe(self._foreign)
         stores.domains.subscribe(self._domain)
         stores.requests.subscribe(self._request)
+        stores.invites.subscribe(self._invite)
         stores.advertisements.subscribe(self._advertisement)
         stores.configs.subscribe(self._config)
         stores.config_maps.subscribe(self._config_map)
@@ -87,6 +88,8 @@ class Triggers:
             queues.place.add(Key("", cluster_id))
         for key in map(Key.of, stores.advertisements.values()):
             queues.accept.add(key)
+        for key in map(Key.of, stores.invites.values()):
+            queues.invite.add(key)
         self.found([""])
         for key in map(Key.of, stores.domains.values()):
             queues.domain.add(key)
@@ -146,6 +149,14 @@ class Triggers:
     def _request(self, _key: Key, old: Wire | None, new: Wire | None) -> None:
         for cluster_id in _ids(old, new):
             self._queues.incoming.add(Key("", cluster_id))
+        if invite := ((new or {}).get("spec") or {}).get("invite"):
+            self._queues.invite.add(Key(self._namespace, invite))
+
+    def _invite(self, key: Key, _old: Wire | None, _new: Wire | None) -> None:
+        self._queues.invite.add(key)
+        for wire in self._stores.requests.values():
+            if wire["spec"].get("invite") == key.name:
+                self._queues.incoming.add(Key("", wire["spec"]["clusterID"]))
 
     def _advertisement(self, key: Key, _old: Wire | None, _new: Wire | None) -> None:
         self._queues.accept.add(key)
@@ -199,6 +210,9 @@ class Triggers:
                 cluster_id = labels_of(wire).get(CLUSTER_ID_LABEL, "")
                 self._queues.incoming.add(Key("", cluster_id))
                 self._places([cluster_id])
+        if new is None:  # its place is free
+            for request in self._stores.requests.values():
+                self._queues.incoming.add(Key("", request["spec"]["clusterID"]))
 
 
 def _ids(*wires: Wire | None) -> set[str]:

@@ -1,7 +1,6 @@
 """`liqo lab`: real clusters on this machine, without Docker."""
 
 import os
-import re
 import sys
 from collections.abc import Sequence
 from enum import StrEnum
@@ -9,6 +8,7 @@ from typing import Annotated
 
 import typer
 
+from liqo.cli.durations import parse_span
 from liqo.cli.output import print_fault, print_json, print_table, stderr
 from liqo.errors import Fault, Invalid
 from liqo.lab.build import NEWEST, ensure_binaries
@@ -28,9 +28,6 @@ Name = Annotated[
     str, typer.Argument(metavar="NAME", help="A cluster of the lab, as `liqo lab status` shows it.")
 ]
 Older = typer.Option(metavar="VERSION", help="An older Kubernetes, such as 1.31; the newest by default.")
-_UNITS = {"ms": 0.001, "s": 1.0, "m": 60.0, "h": 3600.0, "d": 86400.0}
-_SPAN = re.compile(r"([+-]?)((?:\d+(?:\.\d+)?(?:ms|s|m|h|d))+|0)")
-_PART = re.compile(r"(\d+(?:\.\d+)?)(ms|s|m|h|d)")
 
 
 class Output(StrEnum):
@@ -266,19 +263,6 @@ def tell_left_out(specs: Sequence[ClusterSpec]) -> str:
         "hint: discover them by a DNS domain or a ForeignCluster; for LAN discovery, liqo lab down, and up without "
         "--loopback, on Linux with iproute2 and util-linux"
     )
-
-
-def parse_span(text: str) -> float:
-    """Return a signed duration in seconds.
-
-    Raises:
-        Invalid: it is none.
-    """
-    match = _SPAN.fullmatch(text)
-    if match is None:
-        raise Invalid(f"{text!r} is no duration", hint="such as +5m, -90s, 1h30m, or 0")
-    seconds = sum(float(number) * _UNITS[unit] for number, unit in _PART.findall(match[2]))
-    return -seconds if match[1] == "-" and seconds else seconds
 
 
 def _say(text: str) -> None:

@@ -1,6 +1,7 @@
 """`liqo join`, `liqo unjoin`, `liqo clusters`."""
 
 import asyncio
+import sys
 from datetime import timedelta
 from typing import Annotated
 
@@ -9,7 +10,7 @@ import typer
 from liqo.api.foreign_cluster import ForeignCluster
 from liqo.api.meta import find_condition
 from liqo.api.reasons import ConditionType
-from liqo.cli.options import DEFAULT_NAMESPACE, Context, Kubeconfig, Output, OutputOption
+from liqo.cli.options import DEFAULT_NAMESPACE, Context, Kubeconfig, LiqoNamespace, Output, OutputOption
 from liqo.cli.output import age, print_json, print_table, stderr
 
 
@@ -22,7 +23,10 @@ def mount(app: typer.Typer) -> None:
 
 def join(
     target: Annotated[
-        str, typer.Argument(help="https://HOST:PORT of its API server, or a known cluster's name.")
+        str,
+        typer.Argument(
+            help="https://HOST:PORT of its API server, a known cluster's name, or an invite (- reads it from stdin)."
+        ),
     ],
     kubeconfig: Kubeconfig = None,
     context: Context = None,
@@ -31,6 +35,7 @@ def join(
     ] = None,
     name: Annotated[str, typer.Option(help="Name of the ForeignCluster; default the host.")] = "",
     foreign_namespace: Annotated[str, typer.Option(help="Namespace of Liqo there.")] = DEFAULT_NAMESPACE,
+    namespace: LiqoNamespace = DEFAULT_NAMESPACE,
     wait: Annotated[bool, typer.Option(help="Wait until the node is Ready.")] = True,
     timeout: Annotated[int, typer.Option(help="Seconds to wait.")] = 60,
 ) -> None:
@@ -40,11 +45,19 @@ def join(
     """
     from liqo.adapters.clock import SystemClock  # noqa: PLC0415  the CLI starts fast
     from liqo.app import peers  # noqa: PLC0415
+    from liqo.app.invites import join_invite  # noqa: PLC0415
     from liqo.app.setup import connected  # noqa: PLC0415
+    from liqo.identity.invite import is_invite  # noqa: PLC0415
+
+    invite = sys.stdin.read() if target == "-" else target
 
     async def run() -> None:
         async with connected(kubeconfig, context) as (cluster, _):
-            if target.startswith("https://"):
+            if target == "-" or is_invite(invite):
+                chosen = await join_invite(
+                    cluster, invite, name=name, namespace=namespace, clock=SystemClock()
+                )
+            elif target.startswith("https://"):
                 chosen = await peers.join_url(
                     cluster, target, name=name, cluster_id=cluster_id, namespace=foreign_namespace
                 )

@@ -67,11 +67,19 @@ def accept(
     kubeconfig: Kubeconfig = None,
     context: Context = None,
     namespace: LiqoNamespace = DEFAULT_NAMESPACE,
+    offer: Annotated[
+        bool, typer.Option("--offer", help="Take what a cluster that we joined offers us, instead.")
+    ] = False,
 ) -> None:
-    """Let a cluster use this one, now and when it asks again.
+    """Let a cluster use this one, now and when it asks again; or, with --offer, take its offer.
+
+    Offers wait where advertisementConfig.ingoing.acceptPolicy is Manual.
 
     Example: liqo accept milan
     """
+    if offer:
+        _take(name, kubeconfig, context)
+        return
     _answer(name, "Allow", kubeconfig, context, namespace)
 
 
@@ -99,6 +107,17 @@ def _answer(name: str, word: "Word", kubeconfig: Kubeconfig, context: Context, n
     cluster_id, foreign = asyncio.run(run())
     told = "accepted" if word == "Allow" else "denied"
     typer.echo(f"cluster {cluster_id} is {told}: spec.incoming of ForeignCluster {foreign} is {word}")
+
+
+def _take(name: str, kubeconfig: Kubeconfig, context: Context) -> None:
+    from liqo.app.peers import take_offer  # noqa: PLC0415  the CLI starts fast
+    from liqo.app.setup import connected  # noqa: PLC0415
+
+    async def run() -> str:
+        async with connected(kubeconfig, context) as (cluster, _):
+            return await take_offer(cluster, name)
+
+    typer.echo(f"the offer of {asyncio.run(run())} is taken, now and later: spec.acceptOffer is true")
 
 
 def _row_json(request: FederationRequest) -> dict[str, object]:

@@ -11,6 +11,7 @@ from liqo.cli import (
     discover,
     dns,
     installing,
+    invites,
     lab,
     lan,
     offloading,
@@ -32,7 +33,7 @@ app = typer.Typer(
 app.add_typer(lab.app, name="lab")
 app.add_typer(discover.app, name="discover")
 app.add_typer(dns.app, name="dns")
-for group in (installing, peers, offloading, requests, sharing, status, controller, lan, demo):
+for group in (installing, peers, offloading, requests, invites, sharing, status, controller, lan, demo):
     group.mount(app)
 
 

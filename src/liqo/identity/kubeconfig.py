@@ -232,14 +232,25 @@ def token_expiry(token: Secret) -> datetime | None:
 
     Nothing is verified, since only its issuer could: a wrong answer costs its sender a connection.
     """
-    text = token.reveal()
-    parts = text.split(".")
-    if len(text) > TOKEN_MAX or len(parts) != 3:  # noqa: PLR2004  a JWS
-        return None
-    try:
-        exp = parse_object(parse_base64url(parts[1], "the payload"), "the payload").get("exp")
-    except Malformed:
-        return None
+    exp = _claims(token).get("exp")
     if type(exp) is not int or not 0 <= exp <= INSTANT_MAX:
         return None
     return datetime.fromtimestamp(exp, UTC)
+
+
+def token_account(token: Secret) -> str:
+    """Return the name of the ServiceAccount whose token it says to be; "" if it says none. Nothing is verified."""
+    subject = str(_claims(token).get("sub", "")).split(":")
+    return subject[3] if subject[:2] == ["system", "serviceaccount"] and len(subject) == 4 else ""  # noqa: PLR2004
+
+
+def _claims(token: Secret) -> dict[str, Any]:
+    """Return what a token says; {} if it cannot be read."""
+    text = token.reveal()
+    parts = text.split(".")
+    if len(text) > TOKEN_MAX or len(parts) != 3:  # noqa: PLR2004  a JWS
+        return {}
+    try:
+        return parse_object(parse_base64url(parts[1], "the payload"), "the payload")
+    except Malformed:
+        return {}

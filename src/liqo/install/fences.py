@@ -27,6 +27,7 @@ from liqo.api.names import (
     ENABLED_LABEL,
     HOME_NAMESPACE_LABEL,
     IDENTITY_SECRET,
+    INVITE_PREFIX,
     KUBELET_APPROVER,
     KUBELET_REQUEST_PREFIX,
     KUBELET_SIGNER,
@@ -259,8 +260,9 @@ def _credentials(ns: str) -> list[Policy]:
             [(SERVICE_ACCOUNT, [""])],
             WRITES,
             Check(
-                f"request.namespace != '{ns}' || request.name.startsWith('{PEER_PREFIX}')",
-                "the controller writes service accounts of peers and tenants only",
+                f"request.namespace != '{ns}' || request.name.startsWith('{PEER_PREFIX}') || "
+                f"(object == null && request.name.startsWith('{INVITE_PREFIX}'))",
+                "the controller writes service accounts of peers and tenants, and takes back invites, only",
             ),
         ),
         _fence(

@@ -5,6 +5,7 @@ anybody could make an object hang (finalizers) or vanish (ownerReferences).
 """
 
 from liqo.api.kinds import ADVERTISEMENT, FEDERATION_REQUEST, NAMESPACE_MAP
+from liqo.api.names import INVITE_PREFIX
 from liqo.api.rights import PEER_PREFIX, TENANT_PREFIX, Objects
 from liqo.install.fences import forge_fences
 from liqo.install.lan import forge_lan_fences
@@ -23,7 +24,7 @@ def forge_policies(ns: str) -> Objects:
 def policies(ns: str) -> list[Policy]:
     """Return what is refused, and to whom."""
     return [
-        _requests(),
+        _requests(ns),
         _peers(ns),
         _tenants(),
         *forge_workloads(),
@@ -33,8 +34,12 @@ def policies(ns: str) -> list[Policy]:
     ]
 
 
-def _requests() -> Policy:
-    """Anonymous may set what makes an object hang (finalizers) or vanish (ownerReferences): not here."""
+def _requests(ns: str) -> Policy:
+    """Anonymous may set what makes an object hang (finalizers) or vanish (ownerReferences): not here.
+
+    Nobody but an invite's own account names it, and that account does nothing else.
+    """
+    user, prefix = "request.userInfo.username", account_user(ns, INVITE_PREFIX)
     return Policy(
         name="liqo-requests",
         kinds=[(FEDERATION_REQUEST, [""])],
@@ -46,6 +51,11 @@ def _requests() -> Policy:
                 "!has(object.metadata.generateName)", "the name is the sender's to choose: <clusterID>-<jti>"
             ),
             Check("!has(request.dryRun) || !request.dryRun", "a request is not sent as a dry run"),
+            Check(
+                f"{user}.startsWith('{prefix}') ? object.spec.?invite.orValue('') == "
+                f"{user}.substring({len(prefix) - len(INVITE_PREFIX)}) : !has(object.spec.invite)",
+                "an invite is named by whoever comes with its token, and by nobody else",
+            ),
         ],
         forbids=False,
     )

@@ -13,8 +13,16 @@ from liqo.runtime.secret import Secret
 PROTOCOL = 1
 
 
-def forge_request(us: Ourselves, met: Met, jti: str, sealed: str | None) -> Wire:
-    """Return a FederationRequest for the cluster that was met; without credentials it is a withdrawal."""
+def forge_request(us: Ourselves, met: Met, jti: str, sealed: str | None, *, invite: str = "") -> Wire:
+    """Return a FederationRequest for the cluster that was met; without credentials it is a withdrawal.
+
+    Args:
+        us: who asks.
+        met: who is asked.
+        jti: what its name ends in.
+        sealed: the credentials.
+        invite: the name of the invite whose token it is sent with.
+    """
     spec: Wire = {
         "protocol": PROTOCOL,
         "clusterID": us.cluster_id,
@@ -26,6 +34,8 @@ def forge_request(us: Ourselves, met: Met, jti: str, sealed: str | None) -> Wire
         spec["withdraw"] = True
     else:
         spec["kubeConfig"] = sealed
+    if invite:
+        spec["invite"] = invite
     spec["proof"] = forge_proof(spec, us.identity, audience=met.document.keys.thumbprint, jti=jti, now=met.at)
     return {
         "apiVersion": FEDERATION_REQUEST.api_version,

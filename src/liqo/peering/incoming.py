@@ -7,6 +7,7 @@ none, withdrawn    –          anything               END: rights revoked, tena
 any                Deny       –                      DENY: tell home why, then END
 new                Manual     not accepted before    REST: FederationRequest Pending
 new                Accept     –                      CALL_BACK: is that address really theirs? then as below
+any but the first  –          no place left          REST, and it goes
 accepted           Accept     –                      SERVE: tenant, credentials, Advertisement at home
 """
 
@@ -22,6 +23,7 @@ from liqo.api.foreign_cluster import ForeignCluster
 from liqo.api.meta import Wire
 from liqo.api.names import INCOMING_FINALIZER
 from liqo.api.reasons import Reason
+from liqo.peering.places import is_listed
 
 CALL_BACK_WITHIN = timedelta(seconds=30)
 TELL_WITHIN = timedelta(
@@ -54,6 +56,7 @@ def judge(
     *,
     peers: int,
     legacy: bool,
+    invited: bool = False,
 ) -> Verdict:
     """Return what the policy says to requests of one cluster.
 
@@ -63,17 +66,20 @@ def judge(
         config: of this cluster.
         peers: how many other clusters are tenants already.
         legacy: the id is a UUID, which proves nothing: a person decides, whatever the policy.
+        invited: it comes with an invite, which is a person's word.
     """
     policy = config.peering_config
     wishes = {f.spec.incoming for f in known}
     if "Deny" in wishes:
         return Verdict(Answer.DENY, Reason.DENIED, "The owner of this cluster refused your cluster.")
-    if cluster_id in policy.denied_clusters:
+    if is_listed(policy.denied_clusters, cluster_id, known):
         return Verdict(Answer.DENY, Reason.DENIED, "Your cluster is on the deny-list of this cluster.")
     if not config.advertisement_config.outgoing.enable:
         return Verdict(Answer.DENY, Reason.SHARING_DISABLED, "This cluster does not share anything.")
-    if "Allow" in wishes or cluster_id in policy.allowed_clusters:
+    if "Allow" in wishes or is_listed(policy.allowed_clusters, cluster_id, known):
         return Verdict(Answer.ACCEPT, Reason.ALLOWED)
+    if invited:
+        return Verdict(Answer.ACCEPT, Reason.INVITED)
     if policy.request_policy == "Deny":
         return Verdict(Answer.DENY, Reason.DENIED, "This cluster accepts no new peers.")
     if policy.request_policy == "Manual" or legacy:
@@ -114,6 +120,8 @@ class Seen:
     remote: Advertisement | None  # ours, at home, as far as a watch there has seen it
     tenant_there: bool
     verdict: Verdict
+    stranger: bool = False  # it has no place of its own
+    exceeds: bool = False  # and more strangers wait than may
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -151,6 +159,8 @@ def decide(seen: Seen, now: datetime) -> Decision:
     )
     if accepted:
         return Decision(move=Move.SERVE, newest=newest, over=over)
+    if seen.stranger and seen.exceeds:
+        return Decision(move=Move.REST, over=ordered)
     was_tenant = incoming is not None and incoming.phase in {"Accepted", "Offered"}
     if seen.verdict.answer is Answer.MANUAL and not was_tenant:
         forget = created_at(newest) + FORGET_PENDING

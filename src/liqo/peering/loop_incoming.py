@@ -5,51 +5,41 @@ from datetime import datetime, timedelta
 
 from liqo.api.advertisement import Advertisement
 from liqo.api.conditions import condition
-from liqo.api.federation_request import FederationRequest
 from liqo.api.foreign_cluster import ForeignCluster, counting
-from liqo.api.kinds import CONFIG_MAP, FEDERATION_REQUEST, FOREIGN_CLUSTER
-from liqo.api.meta import Key, Wire, format_time, labels_of
+from liqo.api.kinds import FOREIGN_CLUSTER
+from liqo.api.meta import Key, Wire, format_time
 from liqo.api.names import (
-    CLUSTER_ID_LABEL,
     INCOMING_FINALIZER,
     TENANT_SERVICE_ACCOUNT,
-    WELL_KNOWN_CONFIG_MAP,
-    WELL_KNOWN_KEY,
     tenant_namespace,
 )
 from liqo.api.reasons import ConditionType, Reason
 from liqo.api.rights import forge_tenant_rights
-from liqo.errors import Fault, Forbidden, Malformed, NotTrusted, Refused, Unauthorized, Unavailable
-from liqo.identity.cluster_id import is_legacy_id
-from liqo.identity.document import Document, parse_document
+from liqo.errors import Forbidden, Malformed, NotTrusted, Refused, Unauthorized, Unavailable
 from liqo.identity.keys import Keys
 from liqo.identity.kubeconfig import digest
-from liqo.identity.request import verify_proof
 from liqo.peering.conditions import INCOMING
-from liqo.peering.forge import created, forge_foreign, forge_sealed
+from liqo.peering.forge import forge_sealed
 from liqo.peering.incoming import (
-    CALL_BACK_WITHIN,
-    FORGET_PENDING,
     TELL_WITHIN,
-    Asked,
     Decision,
     Move,
     Seen,
     created_at,
     decide,
-    judge,
 )
+from liqo.peering.loop_asking import Asking
 from liqo.peering.loop_rights import grant, issue_token
-from liqo.peering.loop_tenant import MANAGER, Tenants
+from liqo.peering.loop_tenant import MANAGER
+from liqo.peering.places import is_waiting
 from liqo.runtime.loop import Outcome
-from liqo.runtime.plan import created_or_there
 from liqo.runtime.ports import Health, Session, Way
 
 MEANT_AFTER = timedelta(seconds=11)  # a refusal that is said again so much later
 AWAY_ENDS = timedelta(seconds=60)  # refused for so long, without a new request: home ended it
 
 
-class IncomingPeerings(Tenants):
+class IncomingPeerings(Asking):
     """All reconciles of incoming peerings."""
 
     async def reconcile(self, key: Key) -> Outcome:
@@ -67,7 +57,7 @@ class IncomingPeerings(Tenants):
             case Move.REST:
                 return await self._rest(seen, decision)
             case Move.CALL_BACK:
-                return await self._call_back(cluster_id, seen, decision)
+                return await self._call_back_in_turn(cluster_id, seen, decision)
             case Move.SERVE:
                 return await self._serve(cluster_id, seen, decision)
             case Move.DENY:
@@ -93,115 +83,6 @@ class IncomingPeerings(Tenants):
         await self._leave(stray, None, ())
         return True
 
-    async def _observe(self, cluster_id: str, known: Sequence[ForeignCluster]) -> Seen:
-        """Read the stores; requests whose proof is bad go at once."""
-        asked = []
-        for wire in self.requests.by("cluster-id", cluster_id):
-            try:
-                request = FederationRequest.parse(wire)
-                proof = verify_proof(
-                    wire["spec"],
-                    created(wire),
-                    audience=self.us().identity.keys.thumbprint,
-                    name=request.metadata.name,
-                )
-            except (Malformed, NotTrusted):
-                await self.home.delete(FEDERATION_REQUEST, Key.of(wire), uid=wire["metadata"]["uid"])
-                continue
-            asked.append(Asked(request=request, wire=wire, jti=proof.jti, issued=proof.iat))
-        verdict = judge(
-            cluster_id, known, self.config(), peers=self._peers(cluster_id), legacy=is_legacy_id(cluster_id)
-        )
-        return Seen(
-            asked=asked,
-            foreign=counting(known),
-            remote=self._remote(cluster_id),
-            tenant_there=bool(self.namespaces.by("cluster-id", cluster_id)),
-            verdict=verdict,
-        )
-
-    def _peers(self, cluster_id: str) -> int:
-        """Return how many other clusters are tenants."""
-        ids = {labels_of(w).get(CLUSTER_ID_LABEL) for w in self.namespaces.values()}
-        return len(ids - {cluster_id})
-
-    def _remote(self, cluster_id: str) -> Advertisement | None:
-        """Return our Advertisement at home, as far as a watch there has seen it."""
-        seen = self._watched(cluster_id)
-        wire = next(iter(seen.values()), None) if seen else None
-        return Advertisement.parse(wire) if wire is not None else None
-
-    async def _rest(self, seen: Seen, decision: Decision) -> Outcome:
-        """Nothing to do, or a person has to decide."""
-        if decision.newest is None:
-            return Outcome()
-        verdict = seen.verdict
-        writes = await self._mark(decision.newest, "Pending", verdict.reason, verdict.message)
-        return Outcome(wake=decision.wake, writes=writes, outcome="waiting", reason=verdict.reason)
-
-    async def _call_back(self, cluster_id: str, seen: Seen, decision: Decision) -> Outcome:
-        """Accept a request once the address in it was seen to lead to the cluster that signed it."""
-        asked = decision.newest
-        assert asked is not None
-        spec = asked.request.spec
-        foreign = seen.foreign
-        untrusted = (
-            foreign.spec.allow_untrusted_ca
-            if foreign is not None
-            else self.config().discovery_config.accept_untrusted_ca
-        )
-        try:
-            credentials = self._open(cluster_id, spec.kube_config)
-            self.clusters.use(cluster_id, Way.INCOMING, spec.kube_config or "")
-            document = await self._read_document(cluster_id, spec.namespace)
-            if document.keys.thumbprint != Keys.parse(asked.wire["spec"]["keys"]).thumbprint:
-                raise NotTrusted("another key is in the document there", reason=Reason.WRONG_CLUSTER_ID)
-        except Fault as fault:
-            self.clusters.drop(cluster_id, Way.INCOMING)
-            await self._mark(asked, "Pending", Reason.CALL_BACK_FAILED, fault.message)
-            allowed = (
-                seen.verdict.reason == Reason.ALLOWED
-            )  # whom a person accepted takes no stranger's place
-            if self.clock.now() < created_at(asked) + (FORGET_PENDING if allowed else CALL_BACK_WITHIN):
-                raise Unavailable(fault.message, reason=Reason.CALL_BACK_FAILED) from fault
-            self.events.emit(
-                asked.wire,
-                FEDERATION_REQUEST,
-                reason=Reason.CALL_BACK_FAILED,
-                message=fault.message,
-                warning=True,
-            )
-            await self._forget(asked)
-            return Outcome(writes=2, outcome="refused", reason=Reason.CALL_BACK_FAILED)
-        if foreign is None:
-            wire = forge_foreign(asked.wire, credentials.server, allow_untrusted=untrusted)
-            foreign = ForeignCluster.parse(await created_or_there(self.home, FOREIGN_CLUSTER, wire))
-        await self._owner.hold(foreign, held=True)
-        old = foreign.status.incoming.wire() if foreign.status.incoming is not None else {}
-        incoming = {
-            k: v for k, v in old.items() if k in {"tokenDigest", "tokenRenews", "tokenExpires", "access"}
-        } | {
-            "phase": "Accepted",
-            "jti": asked.jti,
-            "lastRequest": format_time(asked.issued),
-            "namespace": spec.namespace,
-            "server": credentials.server,
-            "kubeConfig": spec.kube_config,
-            "acceptedAt": old.get("acceptedAt") or format_time(self.clock.now()),
-        }
-        accepted = condition(ConditionType.INCOMING_ACCEPTED, True, seen.verdict.reason)
-        await self._tell(foreign, incoming, [accepted])
-        await self._mark(asked, "Accepted", seen.verdict.reason)
-        return Outcome(writes=5)
-
-    async def _read_document(self, cluster_id: str, namespace: str) -> Document:
-        """Read a home cluster's well-known document with the token that it sent; it may let no stranger in."""
-        session = self.clusters.get(cluster_id, Way.INCOMING)
-        assert session is not None
-        found = await session.cluster.get(CONFIG_MAP, Key(namespace, WELL_KNOWN_CONFIG_MAP))
-        text = (found.get("data") or {}).get(WELL_KNOWN_KEY, "")
-        return parse_document(text, self.clock.now(), expected=cluster_id)
-
     async def _serve(self, cluster_id: str, seen: Seen, decision: Decision) -> Outcome:
         """Keep tenant, credentials and Advertisement of an accepted request as they should be."""
         foreign, asked, remote = seen.foreign, decision.newest, seen.remote
@@ -225,6 +106,8 @@ class IncomingPeerings(Tenants):
                 wake=timedelta(seconds=10), outcome="waiting"
             )  # the watch wakes us when it is there
         us = self.us()
+        if is_waiting(asked.wire):
+            await self._mark(asked, "Accepted", seen.verdict.reason)
         if incoming.phase == "Accepted" or not seen.tenant_there:
             rights = forge_tenant_rights(us.namespace, cluster_id, [asked.request.metadata.name])
             await grant(self.home, rights, manager=MANAGER, clock=self.clock)

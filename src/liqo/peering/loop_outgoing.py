@@ -1,5 +1,6 @@
 """Runs outgoing peerings: a key is the name of a ForeignCluster."""
 
+from collections.abc import Sequence
 from datetime import timedelta
 
 from liqo.api.advertisement import Advertisement
@@ -10,8 +11,8 @@ from liqo.api.meta import Key, Wire, find_condition, format_time
 from liqo.api.names import peer_account, request_name
 from liqo.api.reasons import ConditionType, Reason
 from liqo.api.rights import forge_peer_rights
-from liqo.errors import Absent, Fault, Malformed, NotTrusted, Refused, Unavailable
-from liqo.identity.kubeconfig import digest
+from liqo.errors import Absent, Fault, Malformed, NotTrusted, Refused, Unauthorized, Unavailable
+from liqo.identity.kubeconfig import digest, token_account, token_expiry, unseal
 from liqo.identity.request import new_jti
 from liqo.peering.forge import forge_request, forge_sealed
 from liqo.peering.loop_meeting import MANAGER, Meetings
@@ -20,6 +21,7 @@ from liqo.peering.outgoing import APART, GIVE_UP_AFTER, Decision, Move, Seen, de
 from liqo.peering.ports import Met
 from liqo.runtime.loop import Outcome
 from liqo.runtime.ports import Health, Way
+from liqo.runtime.secret import Secret
 
 SOON = timedelta(milliseconds=200)
 PASSING = (
@@ -180,9 +182,8 @@ class OutgoingPeerings(Meetings):
             told if failing and told else condition(ConditionType.REQUESTED, None, Reason.REQUESTING),
         ]
         await self._tell(foreign, out, conditions, signing_key=met.document.keys.thumbprint)
-        request = forge_request(us, met, jti, sealed)
         try:
-            warnings = await self.contact.ask(met, foreign.spec.namespace, request)
+            warnings = await self._send(foreign, met, jti, sealed)
         except Fault as fault:
             final = isinstance(fault, Refused) and not any(f"{r}:" in fault.message for r in PASSING)
             reason = Reason.REQUEST_REFUSED if isinstance(fault, Refused) else fault.reason
@@ -198,6 +199,27 @@ class OutgoingPeerings(Meetings):
         out["phase"] = "Requested"
         await self._tell(foreign, out, conditions, signing_key=met.document.keys.thumbprint)
         return Outcome(writes=8, wake=timedelta(seconds=10), outcome="waiting")
+
+    async def _send(self, foreign: ForeignCluster, met: Met, jti: str, sealed: str) -> Sequence[str]:
+        """Send a request, with the invite that its owner gave us as long as that counts."""
+        us, namespace = self.us(), foreign.spec.namespace
+        token = self._invite(foreign)
+        if token is not None:
+            request = forge_request(us, met, jti, sealed, invite=token_account(token))
+            try:
+                return await self.contact.ask(met, namespace, request, token=token)
+            except Unauthorized:
+                pass  # it was used, or taken back
+        return await self.contact.ask(met, namespace, forge_request(us, met, jti, sealed))
+
+    def _invite(self, foreign: ForeignCluster) -> Secret | None:
+        """Return the token of the invite that a person put into spec, sealed to ourselves; None if it is over."""
+        us = self.us()
+        if foreign.spec.invite is None:
+            return None
+        token = unseal(foreign.spec.invite, us.identity, issuer=us.cluster_id, audience=us.cluster_id).token
+        end = token_expiry(token)
+        return token if end is None or self.clock.now() < end else None
 
     @staticmethod
     def _verified(met: Met) -> Reason:

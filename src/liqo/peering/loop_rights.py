@@ -2,12 +2,13 @@
 
 import asyncio
 from collections.abc import Sequence
+from datetime import timedelta
 from functools import partial
 
 from liqo.api.kinds import NAMESPACE, ROLE_BINDING
 from liqo.api.meta import Key, Kind, Wire
 from liqo.errors import Unavailable
-from liqo.peering.tokens import Token, forge_access_review, forge_token_request, parse_token
+from liqo.peering.tokens import LIFETIME, Token, forge_access_review, forge_token_request, parse_token
 from liqo.runtime.ports import Clock, Cluster
 from liqo.runtime.settle import POLL, SETTLE, settled
 
@@ -29,10 +30,14 @@ async def grant(
         )
 
 
-async def issue_token(cluster: Cluster, namespace: str, account: str, clock: Clock) -> Token:
+async def issue_token(
+    cluster: Cluster, namespace: str, account: str, clock: Clock, *, lifetime: timedelta = LIFETIME
+) -> Token:
     """Return a fresh token of a ServiceAccount."""
     path = f"/api/v1/namespaces/{namespace}/serviceaccounts/{account}/token"
-    return parse_token(await settled(partial(cluster.post, path, forge_token_request()), clock), clock.now())
+    return parse_token(
+        await settled(partial(cluster.post, path, forge_token_request(lifetime)), clock), clock.now()
+    )
 
 
 async def revoke(

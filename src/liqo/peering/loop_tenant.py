@@ -1,7 +1,7 @@
 """What a home cluster is given, and how it is taken away: the steps that incoming peerings are made of."""
 
-from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from collections.abc import Awaitable, Callable, Sequence
+from dataclasses import dataclass, field
 
 from liqo.api.cluster_config import ClusterConfigSpec
 from liqo.api.conditions import condition, status_body
@@ -23,6 +23,7 @@ from liqo.peering.forge import forge_advertisement
 from liqo.peering.incoming import Answer, Asked, Seen
 from liqo.peering.loop_rights import revoke
 from liqo.peering.loop_status import Owner
+from liqo.peering.places import CallBacks
 from liqo.peering.ports import Ourselves
 from liqo.runtime.loop import Outcome
 from liqo.runtime.plan import Apply, Plan, act, is_applied
@@ -40,11 +41,14 @@ class Tenants:
     clusters: Clusters
     foreigns: Store  # ForeignClusters, by index "cluster-id"
     requests: Store  # FederationRequests in Liqo's namespace, by index "cluster-id"
+    invites: Store  # ServiceAccounts of open ones
     namespaces: Store  # tenant namespaces, by index "cluster-id"
     config: Callable[[], ClusterConfigSpec]
     us: Callable[[], Ourselves]
     events: Events
     clock: Clock
+    resolve: Callable[[str], Awaitable[frozenset[str]]]  # the addresses of a host
+    calls: CallBacks = field(default_factory=CallBacks)
 
     def _watched(self, cluster_id: str) -> dict[Key, Wire] | None:
         session = self.clusters.get(cluster_id, Way.INCOMING)
@@ -124,7 +128,10 @@ class Tenants:
         changes: tuple[Condition, ...] = ()
         if verdict.answer is Answer.DENY:
             changes = (condition(ConditionType.INCOMING_ACCEPTED, False, verdict.reason, verdict.message),)
-        last = incoming.last_request if incoming is not None else None
+        times = [asked.issued for asked in seen.asked]
+        if incoming is not None and incoming.last_request is not None:
+            times.append(incoming.last_request)
+        last = max(times, default=None)  # of a withdrawal too: it is not to be sent again by somebody else
         await self._leave(foreign, {"lastRequest": format_time(last)} if last is not None else None, changes)
 
     async def _leave(

@@ -9,6 +9,7 @@ from liqo.api.meta import Wire
 from liqo.identity.cluster_id import ClusterID, Identity
 from liqo.identity.document import Document
 from liqo.identity.kubeconfig import digest
+from liqo.runtime.secret import Secret
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -70,10 +71,13 @@ class Contact(Protocol):
         """
         ...
 
-    async def ask(self, met: Met, namespace: str, request: Wire) -> Sequence[str]:
-        """POST a FederationRequest as a stranger; return the warnings that came back.
+    async def ask(
+        self, met: Met, namespace: str, request: Wire, *, token: Secret | None = None
+    ) -> Sequence[str]:
+        """POST a FederationRequest, as a stranger or with the token of an invite; return the warnings.
 
         Raises:
             Refused: with the sentence of the other side's admission.
+            Unauthorized: the token is not taken.
         """
         ...

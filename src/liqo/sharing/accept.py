@@ -48,6 +48,8 @@ def judge(
         )
     if offer.spec.kube_config is None:
         raise Malformed("an offer without credentials", reason=Reason.BAD_CREDENTIALS)
+    if foreign.spec.accept_offer:
+        return Verdict(True, Reason.OFFER_ACCEPTED)
     ingoing = config.advertisement_config.ingoing
     if others >= ingoing.max_acceptable_advertisement:
         return Verdict(

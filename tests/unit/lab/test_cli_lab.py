@@ -3,7 +3,8 @@ from pathlib import Path
 
 import pytest
 
-from liqo.cli.lab import parse_span, tell_left_out
+from liqo.cli.durations import parse_span
+from liqo.cli.lab import tell_left_out
 from liqo.errors import Invalid, Refused
 from liqo.lab.folder import IGNORE, IGNORE_TEXT, default_folder, is_lab, locked, remove
 from liqo.lab.pytest_plugin import wait_until
