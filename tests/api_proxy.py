@@ -8,6 +8,8 @@ which the tokens there are signed. Each line on standard input is an order and i
     {"clients": [ADDRESS], "pid": 4711, "write": "create nodes", "at": 1, "after": true}
                       begin a new count; kill at the first such write, after its answer
     {"seconds": 60}   tokens that are issued from now on last so long; 0: as they are
+    {"certificates": true}
+                      show what is in the files now, and end all connections
     {}                nothing new; the answer is {"writes": ["create nodes", …], "killed": true} at any time
 
 Leases and Events are no writes here: both go on for ever, and neither decides anything.
@@ -91,6 +93,24 @@ class Proxy:
         self.plan = Plan()
         self.seconds = 0  # of the tokens that are issued; 0: as they are
         self._session = session
+        self._fronts: list[tuple[web.Server, ssl.SSLContext, Path]] = []
+
+    async def listen(self, folder: Path, host: str, url: str) -> web.ServerRunner:
+        """Stand before one API server."""
+        context, files = ssl.create_default_context(ssl.Purpose.CLIENT_AUTH), folder / host
+        _load(context, files)
+        server = web.Server(partial(self.pass_on, url, folder / f"{host}.accounts.key"))
+        self._fronts.append((server, context, files))
+        runner = web.ServerRunner(server)
+        await runner.setup()
+        await web.TCPSite(runner, host, PORT, ssl_context=context, shutdown_timeout=0).start()
+        return runner
+
+    async def show_anew(self) -> None:
+        """Show the certificates that are in the files now."""
+        for server, context, files in self._fronts:
+            _load(context, files)
+            await server.shutdown(0)
 
     async def pass_on(self, url: str, accounts: Path, request: web.BaseRequest) -> web.StreamResponse:
         """Pass one request on, with its client dead before or after it if it is the one."""
@@ -138,9 +158,15 @@ class Proxy:
         while line := await lines.readline():
             order = json.loads(line)
             self.seconds = order.pop("seconds", self.seconds)
+            if order.pop("certificates", False):
+                await self.show_anew()
             if order:
                 self.plan = Plan(**order)
             print(json.dumps({"writes": self.plan.writes, "killed": self.plan.killed}), flush=True)  # noqa: T201
+
+
+def _load(context: ssl.SSLContext, files: Path) -> None:
+    context.load_cert_chain(files.with_name(f"{files.name}.crt"), files.with_name(f"{files.name}.key"))
 
 
 async def main(folder: Path, routes: list[str]) -> None:
@@ -154,13 +180,7 @@ async def main(folder: Path, routes: list[str]) -> None:
         runners = []
         for route in routes:
             host, _, url = route.partition("=")
-            context = ssl.create_default_context(ssl.Purpose.CLIENT_AUTH)
-            context.load_cert_chain(folder / f"{host}.crt", folder / f"{host}.key")
-            server = web.Server(partial(proxy.pass_on, url, folder / f"{host}.accounts.key"))
-            runner = web.ServerRunner(server)
-            await runner.setup()
-            await web.TCPSite(runner, host, PORT, ssl_context=context, shutdown_timeout=0).start()
-            runners.append(runner)
+            runners.append(await proxy.listen(folder, host, url))
         print("ready", flush=True)  # noqa: T201
         await proxy.obey()
         for runner in runners:

@@ -10,15 +10,12 @@ from pathlib import Path
 from typing import Any
 
 import yaml
-from cryptography import x509
-from cryptography.hazmat.primitives.asymmetric import ec
-from cryptography.hazmat.primitives.serialization import load_pem_private_key
 
 from e2e_peers import Peers
 from liqo.app.demo import MANIFEST, fill
 from liqo.app.lab import up_with_liqo
 from liqo.lab.lab import LIQO, Lab
-from liqo.lab.pki import Pair, make_server
+from liqo.lab.pki import Pair, load_pair, make_server
 from liqo.lab.process import find
 from liqo.lab.pytest_plugin import Eventually
 from liqo.lab.spec import ClusterSpec
@@ -46,6 +43,7 @@ class Behind:
     peers: Peers
     proxy: subprocess.Popen[str]
     fronts: dict[str, str]  # address, by side
+    folder: Path  # of the proxy's certificates
 
     def tell(self, **order: Any) -> tuple[list[str], bool]:
         """Give an order, or none; return the writes since the last, and whether the client was killed."""
@@ -79,12 +77,9 @@ class Behind:
         return fill(MANIFEST, peers.id_of("milan"), milan).replace(milan.api_url, front)
 
 
-def issue(spec: ClusterSpec, host: str, folder: Path) -> None:
-    """Write a certificate of the cluster's own CA, for the proxy that stands before its API server."""
-    key = load_pem_private_key((spec.pki / "ca.key").read_bytes(), None)
-    assert isinstance(key, ec.EllipticCurvePrivateKey)
-    ca = x509.load_pem_x509_certificate((spec.pki / "ca.crt").read_bytes())
-    pair = make_server(Pair(key, ca), "proxy", ("kubernetes.default.svc", host))
+def issue(spec: ClusterSpec, host: str, folder: Path, ca: Pair | None = None) -> None:
+    """Write a certificate of a CA, the cluster's own by default, for the proxy that stands before its API server."""
+    pair = make_server(ca or load_pair(spec.pki, "ca"), "proxy", ("kubernetes.default.svc", host))
     (folder / f"{host}.key").write_text(pair.key_pem)
     (folder / f"{host}.crt").write_text(pair.certificate_pem)
     (folder / f"{host}.accounts.key").write_bytes((spec.pki / "accounts.key").read_bytes())
@@ -110,7 +105,7 @@ def behind_proxy(lab: Lab, eventually: Eventually, folder: Path) -> Iterator[Beh
             assert proxy.stdout.readline() == "ready\n"
             for side, front in fronts.items():
                 use(peers, side, f"https://{front}:7443")
-            yield Behind(peers, proxy, fronts)
+            yield Behind(peers, proxy, fronts, folder)
         finally:
             proxy.kill()
 

@@ -165,6 +165,32 @@ async def test_how_a_watch_ends(name: str, monkeypatch: pytest.MonkeyPatch) -> N
         assert caught.value.reason == reason
 
 
+async def test_a_watch_ends_when_we_close_its_connection_or_believe_another_ca() -> None:
+    for end in (HttpCluster.close, lambda cluster: cluster.trust(None)):
+        begun, over = asyncio.Event(), asyncio.Event()
+
+        async def handler(request: web.BaseRequest, over: asyncio.Event = over) -> web.StreamResponse:
+            response = web.StreamResponse()
+            await response.prepare(request)
+            await response.write(b'{"type":"BOOKMARK"}\n')
+            await over.wait()
+            return response
+
+        async def read(cluster: HttpCluster, begun: asyncio.Event = begun) -> None:
+            async for _ in cluster.watch(Selection(CONFIG_MAP), "1"):
+                begun.set()
+
+        async with served(handler) as server, reached(server) as cluster:
+            reading = asyncio.ensure_future(read(cluster))
+            await begun.wait()
+            await end(cluster)
+            done, _ = await asyncio.wait({reading}, timeout=10)
+            over.set()
+            assert done
+            with pytest.raises(Unreachable):
+                reading.result()
+
+
 async def test_a_watch_whose_head_does_not_come_is_unreachable() -> None:
     async def handler(_request: web.BaseRequest) -> web.Response:
         await asyncio.sleep(HOLD)  # noqa: TID251

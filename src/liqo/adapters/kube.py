@@ -82,6 +82,11 @@ class HttpCluster:
         """Close all connections."""
         await self._transport.close()
 
+    async def trust(self, ssl_context: ssl.SSLContext | None) -> None:
+        """Believe others from now on; what is under way ends, and is tried again by whoever waits for it."""
+        self._transport.ssl_context = ssl_context
+        await self._transport.close()
+
     # The verbs of the port.
 
     async def get(self, kind: Kind, key: Key) -> Wire:

@@ -16,7 +16,8 @@ import os
 import ssl
 import tempfile
 from collections.abc import Awaitable, Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from functools import partial
 from pathlib import Path
 from typing import Any, NamedTuple
 from urllib.parse import urlsplit
@@ -48,6 +49,7 @@ class Access:
         namespace: that the credentials prefer.
         ca_pem: the CA, "" where the system's roots are believed.
         in_cluster: whether these are a pod's own.
+        reread: reads them again from where they came; None where a program makes them.
     """
 
     server: str
@@ -58,6 +60,7 @@ class Access:
     namespace: str = "default"
     ca_pem: str = ""
     in_cluster: bool = False
+    reread: "Callable[[], Access] | None" = None
 
 
 class FileToken:
@@ -127,6 +130,7 @@ def read_pod(mount: Path, environ: Mapping[str, str]) -> Access:
         namespace=namespace.read_text().strip() if namespace.exists() else "default",
         ca_pem=ca_pem,
         in_cluster=True,
+        reread=partial(read_pod, mount, environ),
     )
 
 
@@ -153,10 +157,9 @@ def read_kubeconfig(path: Path, context: str | None = None) -> Access:
             raise Invalid(f"kubeconfig {path}: {field}: {why}")
     if user.get("exec") or user.get("auth-provider"):
         plugin = _Plugin(path, chosen)
-        credentials = _Credentials(plugin.certificate, plugin.token, plugin.refresh)
-    else:
-        credentials = _Credentials(_certificate(user, path), _token(user, path))
-    return _access(path, cluster, scope, credentials)
+        return _access(path, cluster, scope, _Credentials(plugin.certificate, plugin.token, plugin.refresh))
+    access = _access(path, cluster, scope, _Credentials(_certificate(user, path), _token(user, path)))
+    return replace(access, reread=partial(read_kubeconfig, path, context))
 
 
 class _Credentials(NamedTuple):

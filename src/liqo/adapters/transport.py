@@ -91,9 +91,12 @@ class Transport:
     sessions: dict[int, aiohttp.ClientSession] = field(
         default_factory=dict
     )  # by how many connections it may have
+    streams: set[aiohttp.ClientResponse] = field(default_factory=set)  # that are being read
 
     async def close(self) -> None:
-        """Close all connections."""
+        """Close all connections; whoever reads from one is told, which aiohttp alone does not do."""
+        for response in self.streams:
+            response.content.set_exception(aiohttp.ClientConnectionError("we closed the connection"))
         while self.sessions:
             _, session = self.sessions.popitem()
             await session.close()
@@ -119,6 +122,7 @@ class Transport:
             if self.refresh is None or not await self.refresh():
                 raise
             response = await self._open(request)
+        self.streams.add(response)
         try:
             async for line in split_lines(response.content):
                 yield line
@@ -127,6 +131,7 @@ class Transport:
         except (aiohttp.ClientError, OSError, TimeoutError) as exc:
             raise self._unreachable(request, exc) from exc
         finally:
+            self.streams.discard(response)
             _drop(response)
 
     async def _send_once(self, request: Request) -> Answer:

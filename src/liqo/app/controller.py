@@ -33,6 +33,7 @@ from liqo.app.kubelet import Endpoint, Ways
 from liqo.app.kubelet_certificate import Certificates
 from liqo.app.loops import Reconciles, make_loops, make_queues, retry_all
 from liqo.app.magnet import Magnet
+from liqo.app.own_access import OwnAccess
 from liqo.app.resolvers import Resolvers
 from liqo.app.rooms import build_rooms
 from liqo.app.serving import start_servers
@@ -178,6 +179,9 @@ class _Parts:
         )
         self._sightings = Sightings()
         self._resolvers = Resolvers(lambda result: metrics.dns_queries.labels(result).inc())
+        self._own = OwnAccess(
+            home, cluster, partial(read_cluster_info, cluster), self._triggers.everything, clock
+        )
         self._subscribed = False
         self._leads = False
         ways = Ways(
@@ -190,7 +194,7 @@ class _Parts:
         )
         certificates = Certificates(
             cluster=cluster,
-            access=home.access,
+            access=lambda: home.access,
             namespace=options.namespace,
             clock=clock,
             random=random,
@@ -219,6 +223,7 @@ class _Parts:
                     group.create_task(self._reflect()),
                     group.create_task(self._kubelet.run()),
                     group.create_task(self._events.run()),
+                    group.create_task(self._own.run()),
                     group.create_task(self._lead()),
                 ]
                 await stop.wait()
@@ -233,7 +238,7 @@ class _Parts:
                 await server.cleanup()
 
     def _door(self) -> Door:
-        return Door(self._home.access, self._cluster, self._options.namespace, self._clock)
+        return Door(lambda: self._home.access, self._cluster, self._options.namespace, self._clock)
 
     def _unready(self) -> list[str]:
         """Name the stores that are not filled yet."""

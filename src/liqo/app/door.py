@@ -2,6 +2,7 @@
 
 import asyncio
 import ssl
+from collections.abc import Callable
 from datetime import timedelta
 
 import aiohttp
@@ -40,15 +41,16 @@ class Door:
     """Passes requests on as the account `liqo-door`, whose rights are exactly a stranger's.
 
     Args:
-        access: how our own API server is reached.
+        access: how our own API server is reached now.
         cluster: the same, as ourselves: it issues the account's tokens.
         namespace: Liqo's own.
         clock: when a token is due.
     """
 
-    def __init__(self, access: Access, cluster: Cluster, namespace: str, clock: Clock) -> None:
+    def __init__(self, access: Callable[[], Access], cluster: Cluster, namespace: str, clock: Clock) -> None:
         self._access, self._cluster, self._namespace, self._clock = access, cluster, namespace, clock
-        self._ssl = _bare(access)
+        self._known = access()
+        self._ssl = _bare(self._known)
         self._token: Token | None = None
         self._renewing = asyncio.Lock()
         self._http: aiohttp.ClientSession | None = None
@@ -59,18 +61,20 @@ class Door:
         Raises:
             Fault: no token is to be had, or nothing is answered.
         """
-        token = await self._current()
+        token, access = await self._current(), self._access()
+        if access is not self._known:
+            self._known, self._ssl = access, _bare(access)
         if self._http is None:
             self._http = _session()
         headers = {"Authorization": f"Bearer {token.text.reveal()}", "Content-Type": "application/json"}
         try:
             async with self._http.request(
                 method,
-                f"{self._access.server}{path}",
+                f"{access.server}{path}",
                 data=body,
                 headers=headers,
                 ssl=self._ssl,
-                server_hostname=self._access.server_hostname,
+                server_hostname=access.server_hostname,
                 allow_redirects=False,
             ) as answer:
                 return Passed(answer.status, list(answer.headers.items()), await answer.read())

@@ -19,9 +19,9 @@ from liqo.runtime.ports import Cluster, Selection
 from liqo.runtime.store import Store
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@dataclass(slots=True, kw_only=True)
 class Home:
-    """Answers who we are from the settings in force."""
+    """Answers who we are from the settings in force, and from what `own_access` saw last."""
 
     cluster_id: ClusterID
     identity: Identity

@@ -5,6 +5,7 @@ process: every replica has a certificate of its own, and asks again after a star
 """
 
 import base64
+from collections.abc import Callable
 from contextlib import suppress
 from dataclasses import dataclass
 from datetime import datetime, timedelta
@@ -45,7 +46,7 @@ class Certificates:
 
     Args:
         cluster: our own, as ourselves.
-        access: how it is reached.
+        access: how it is reached now.
         namespace: Liqo's own.
         clock: of this process.
         random: for jitter.
@@ -53,7 +54,7 @@ class Certificates:
     """
 
     cluster: Cluster
-    access: Access
+    access: Callable[[], Access]
     namespace: str
     clock: Clock
     random: Random
@@ -89,7 +90,7 @@ class Certificates:
         """Approve exactly what was created: its resourceVersion goes along."""
         token = await issue_token(self.cluster, self.namespace, KUBELET_APPROVER, self.clock)
         approver = open_account(
-            self.access, token.text, clock=self.clock, random=self.random, metrics=self.metrics
+            self.access(), token.text, clock=self.clock, random=self.random, metrics=self.metrics
         )
         patch = forge_approval(made, self.clock.now())
         call = partial(approver.patch, CERTIFICATE_REQUEST, Key.of(made), patch, subresource="approval")

@@ -14,6 +14,8 @@ true          we were another cluster when we      END: what that one had
 true          our address or CA is another now,    ASK again: foreign learns ours, we learn its
               or foreign's CA is
 true          an offer                             REST; Established once sharing accepted it
+true          an offer with credentials that       ASK again, at a growing distance
+              cannot be used
 true          our token is two thirds through      HAND_OVER the next one in the Advertisement's status
 """
 
@@ -214,12 +216,14 @@ def _wait(seen: Seen, outgoing: Outgoing, now: datetime, *, stale: bool) -> Deci
     return Decision(move=Move.REST, conditions=conditions, wake=wake, stale_offer=stale)
 
 
-def ask_again_after(foreign: ForeignCluster, asked: datetime) -> timedelta:
-    """Return how long to wait for an answer to what was asked then: as long as the silence lasted."""
-    accepted = find_condition(foreign.status.conditions, ConditionType.ACCEPTED)
+def ask_again_after(
+    foreign: ForeignCluster, asked: datetime, awaited: ConditionType = ConditionType.ACCEPTED
+) -> timedelta:
+    """Return how long to wait for an answer to what was asked then: as long as it was missing already."""
+    found = find_condition(foreign.status.conditions, awaited)
     silent = timedelta()
-    if accepted is not None and accepted.last_transition_time is not None and accepted.status != "True":
-        silent = asked - accepted.last_transition_time
+    if found is not None and found.last_transition_time is not None and found.status != "True":
+        silent = asked - found.last_transition_time
     return min(max(silent, ASK_AGAIN_FIRST), ASK_AGAIN_MOST)
 
 
@@ -247,8 +251,12 @@ def _keep(
 ) -> Decision:
     """The peering stands: keep its credentials alive in both directions."""
     if seen.unusable:
+        asked = outgoing.requested_at or now
+        again = asked + ask_again_after(seen.foreign, asked, ConditionType.ADVERTISED)
+        if now >= again:
+            return Decision(move=Move.ASK)  # it may have been sealed to a key that we no longer have
         bad = condition(ConditionType.ADVERTISED, False, Reason.BAD_CREDENTIALS, seen.unusable)
-        return Decision(move=Move.REST, phase="Requested", conditions=(*good, bad))
+        return Decision(move=Move.REST, phase="Requested", conditions=(*good, bad), wake=again - now)
     if outgoing.access not in {"", seen.access}:
         return Decision(move=Move.ASK)
     conditions = (

@@ -8,6 +8,7 @@ from typing import Protocol
 from liqo.api.meta import Wire
 from liqo.identity.cluster_id import ClusterID, Identity
 from liqo.identity.document import Document
+from liqo.identity.keys import thumbprint
 from liqo.identity.kubeconfig import digest
 from liqo.runtime.secret import Secret
 
@@ -27,8 +28,9 @@ class Ourselves:
 
     @property
     def access(self) -> str:
-        """Return a digest of how others reach us: it changes when they have to be told again."""
-        return digest(f"{self.server}\n{self.ca_pem if self.publish_ca else ''}")
+        """Return a digest of how others reach us and seal to us: it changes when they have to be told again."""
+        ca_pem = self.ca_pem if self.publish_ca else ""
+        return digest(f"{self.server}\n{ca_pem}\n{thumbprint(self.identity.keys.sealing)}")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
