@@ -153,10 +153,8 @@ def test_no_secret_is_shown_anywhere_in_the_whole_life_of_a_peering(talkative: P
     assert leaks(seen, secrets) == []
     assert tokens(seen) == []
 
-    # The same look finds what is shown, in the log of a real process, in a status, and in any encoding.
-    (foreign,) = peers.until(lambda: peers.items(HOME, "fc"))
-    note = f"pin={PLANTED}"
-    lab.kubectl(HOME, "annotate", "fc", foreign["metadata"]["name"], note)
+    # The same look finds what is shown, where an API server shows it, and in any encoding.
+    lab.kubectl(HOME, "annotate", "namespace", shop.name, f"pin={PLANTED}")
     assert leaks(everything(peers), secrets) == [PLANTED[:6]]
     assert all(leaks([f"…{form}…"], [PLANTED]) for form in forms(PLANTED))
     assert leaks([f"token={secret}" for secret in secrets], secrets) == sorted({s[:6] for s in secrets})
