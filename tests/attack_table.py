@@ -25,6 +25,7 @@ from liqo.api.meta import Key, Kind, Wire
 from liqo.api.names import (
     CONFIG_NAME,
     IDENTITY_SECRET,
+    INVITE_PREFIX,
     TENANT_SERVICE_ACCOUNT,
     peer_account,
     remote_namespace,
@@ -45,6 +46,7 @@ A, B, C = (
     "ghijklmnopqrstuvwxyz234567abcdef",
 )
 PLACE_A, PLACE_B = remote_namespace("mall", A), remote_namespace("mall", B)
+INVITE = f"{INVITE_PREFIX}guest"
 OWN, THEIRS = request_name(A, "own"), request_name(B, "theirs")
 
 Attack = Callable[[HttpCluster, HttpCluster], Awaitable[object]]
@@ -60,8 +62,8 @@ class Try:
     open_to: str = ""
 
 
-def forge_request(name: str, **metadata: object) -> Wire:
-    spec = {
+def forge_request(name: str, *, invite: str = "", **metadata: object) -> Wire:
+    spec: Wire = {
         "protocol": 1,
         "clusterID": name[: len(A)],
         "clusterName": "rome",
@@ -69,6 +71,7 @@ def forge_request(name: str, **metadata: object) -> Wire:
         "keys": {"keys": []},
         "kubeConfig": "sealed",
         "proof": "proof",
+        **({"invite": invite} if invite else {}),
     }
     return {
         "apiVersion": FEDERATION_REQUEST.api_version,
@@ -199,6 +202,12 @@ HANGING = {
     ),
     "tries names without a trace": asks_as_a_dry_run,
 }
+NAMING = {
+    "asks with another's invite": makes(
+        FEDERATION_REQUEST, forge_request(request_name(A, "named"), invite=INVITE)
+    )
+}
+INVITED = {"asks without its invite": makes(FEDERATION_REQUEST, forge_request(request_name(A, "named")))}
 PEER = {
     "reads another's offer": reads(ADVERTISEMENT, NS, B),
     "writes another's offer": applies(ADVERTISEMENT, forge_advertisement(B)),
@@ -268,8 +277,9 @@ MAY = {"the LAN agent": {"lists the nodes"}}  # to learn our own address
 def _tries() -> dict[str, Try]:
     found: dict[str, Try] = {}
     for who, own, bound in (
-        ("anonymous", STRANGER, HANGING),
-        ("the door", STRANGER, HANGING),
+        ("anonymous", STRANGER, {**HANGING, **NAMING}),
+        ("the door", STRANGER, {**HANGING, **NAMING}),
+        ("an invite", STRANGER, INVITED),
         ("a peer", PEER, {"makes an offer that cannot be deleted": _hanging_offer}),
         ("a home cluster", {**TENANT, **OF_ANOTHER}, TENANT_BOUND),
         ("a pod of a home cluster", POD_TOKEN, {}),

@@ -10,14 +10,16 @@ from pathlib import Path
 
 import pytest
 
-from liqo.api.kinds import CLUSTER_ROLE, NAMESPACE, ROLE_BINDING, SERVICE_ACCOUNT
+from liqo.api.kinds import CLUSTER_ROLE, NAMESPACE, ROLE, ROLE_BINDING, SERVICE_ACCOUNT
 from liqo.api.meta import Key
 from liqo.api.names import (
     CONTROLLER,
     DOOR,
     ENABLED_LABEL,
+    INVITE_PREFIX,
     KUBELET_APPROVER,
     LAN_AGENT,
+    STRANGERS,
     WELL_KNOWN_CONFIG_MAP,
     peer_account,
     remote_namespace,
@@ -43,6 +45,7 @@ PEER = "cdefghijklmnopqrstuvwxyz234567ab"
 TENANT = tenant_namespace(PEER)
 PLACE = remote_namespace("shop", PEER)
 ENABLED = "golden-shop"
+INVITE = f"{INVITE_PREFIX}golden"
 EVERYWHERE = "default"  # nobody of ours has a right here that is not in the whole cluster
 NAMESPACES = (NS, TENANT, PLACE, ENABLED, "kube-system", "kube-public", "kube-node-lease")
 ACCOUNTS = {
@@ -50,6 +53,7 @@ ACCOUNTS = {
     CONTROLLER: (NS, CONTROLLER),
     KUBELET_APPROVER: (NS, KUBELET_APPROVER),
     LAN_AGENT: (NS, LAN_AGENT),
+    "invite": (NS, INVITE),
     "peer": (NS, peer_account(PEER)),
     "tenant": (TENANT, "home"),
     "pod-of-a-tenant": (PLACE, "default"),
@@ -69,7 +73,14 @@ async def peering(bench: Bench) -> Bench:
     await bench.admin.apply(NAMESPACE, enabled, manager="test")
     await grant(bench.admin, forge_workload_rights(NS, PLACE, PEER))
     await grant(bench.admin, [(ROLE_BINDING, forge_offload_rights(NS, ENABLED))])
-    for namespace, name in ((PLACE, "default"), (NS, "nobody"), (TENANT, "nobody"), (PLACE, "nobody")):
+    await grant(bench.admin, [(ROLE_BINDING, forge_binding(INVITE, NS, ROLE, STRANGERS, INVITE))])
+    for namespace, name in (
+        (NS, INVITE),
+        (PLACE, "default"),
+        (NS, "nobody"),
+        (TENANT, "nobody"),
+        (PLACE, "nobody"),
+    ):
         await bench.admin.apply(
             SERVICE_ACCOUNT, forge_object(SERVICE_ACCOUNT, name, namespace), manager="test"
         )

@@ -22,8 +22,10 @@ from liqo.api.names import (
     DOOR,
     ENABLED_LABEL,
     HOME_NAMESPACE_LABEL,
+    INVITE_PREFIX,
     KUBELET_APPROVER,
     LAN_AGENT,
+    STRANGERS,
     TENANT_LABEL,
     request_name,
     tenant_namespace,
@@ -32,8 +34,11 @@ from liqo.api.names import (
 from liqo.api.rights import (
     PEER_PREFIX,
     Objects,
+    forge_account_subject,
+    forge_object,
     forge_offload_rights,
     forge_peer_rights,
+    forge_role_ref,
     forge_tenant_rights,
     forge_workload_rights,
 )
@@ -117,7 +122,7 @@ class Seen:
         namespaces: all.
         accounts: the ServiceAccounts in Liqo's namespace.
         tokens: the Secrets with tokens of ServiceAccounts in it, and where tenants are; without their data.
-        settings: the objects of kinds COMPARED that have names of ours.
+        settings: all objects of the kinds COMPARED.
     """
 
     namespace: str
@@ -135,8 +140,7 @@ def audit(seen: Seen) -> list[Warn]:
 
 def identities(seen: Seen) -> list[Grant]:
     """Return what each identity of ours may do, by which binding, strangers first."""
-    ours = sorted((g for g in read_grants(seen.rbac) if _is_ours(g.subject, seen)), key=_order)
-    return [g for g in ours if g.rights - BUILT_IN.get(g.subject, set())]
+    return [g for g in sorted(_ours(seen), key=_order) if g.rights - BUILT_IN.get(g.subject, set())]
 
 
 def whose(subject: Subject, namespace: str) -> str:
@@ -151,13 +155,16 @@ def places(seen: Seen) -> list[str]:
     return [seen.namespace, *(ns["metadata"]["name"] for ns in foreign)]
 
 
-def _is_ours(subject: Subject, seen: Seen) -> bool:
-    if subject.kind == "Group":
-        groups = {UNAUTHENTICATED, AUTHENTICATED, ACCOUNTS, *(f"{ACCOUNTS}:{p}" for p in places(seen))}
-        return subject.name in groups
-    return subject.name == ANONYMOUS or subject.name.startswith(
-        tuple(f"system:serviceaccount:{place}:" for place in places(seen))
-    )
+def _ours(seen: Seen) -> list[Grant]:
+    """Return what is granted to identities of ours, and to groups that they are in."""
+    there = places(seen)
+    names = {UNAUTHENTICATED, AUTHENTICATED, ACCOUNTS, ANONYMOUS, *(f"{ACCOUNTS}:{place}" for place in there)}
+    accounts = tuple(f"system:serviceaccount:{place}:" for place in there)
+    return [
+        grant
+        for grant in read_grants(seen.rbac)
+        if grant.subject.name in names or grant.subject.name.startswith(accounts)
+    ]
 
 
 def _order(grant: Grant) -> tuple[bool, Subject, str]:
@@ -169,8 +176,11 @@ def _given(seen: Seen) -> Objects:
     ns = seen.namespace
     found = [*forge_rights(ns), *forge_lan_rights(ns)]
     for one in seen.accounts:
-        if (name := one["metadata"]["name"]).startswith(PEER_PREFIX):
+        name = one["metadata"]["name"]
+        if name.startswith(PEER_PREFIX):
             found += forge_peer_rights(ns, name.removeprefix(PEER_PREFIX))
+        if name.startswith(INVITE_PREFIX):
+            found.append((ROLE_BINDING, _invited(ns, name)))
     for namespace in seen.namespaces:
         name, labels = namespace["metadata"]["name"], labels_of(namespace)
         cluster_id = labels.get(CLUSTER_ID_LABEL, "")
@@ -181,6 +191,12 @@ def _given(seen: Seen) -> Objects:
         if labels.get(ENABLED_LABEL) == "true":
             found.append((ROLE_BINDING, forge_offload_rights(ns, name)))
     return found
+
+
+def _invited(ns: str, name: str) -> Wire:
+    """Return the binding of an invite: whoever comes with it may ask, as a stranger may."""
+    ref, subjects = forge_role_ref(ROLE, STRANGERS), [forge_account_subject(ns, name)]
+    return forge_object(ROLE_BINDING, name, ns, roleRef=ref, subjects=subjects)
 
 
 def _requests(seen: Seen, home_id: str) -> list[str]:
@@ -201,9 +217,7 @@ def _may(grants: Iterable[Grant]) -> dict[Subject, set[Right]]:
 def _more(seen: Seen) -> list[Warn]:
     """Return the bindings that give an identity of ours, or a group that it is in, more than Liqo gives."""
     given, found = _may(read_grants(_given(seen))), []
-    for grant in read_grants(seen.rbac):
-        if not _is_ours(grant.subject, seen):
-            continue
+    for grant in _ours(seen):
         due = given.get(grant.subject, set()) | BUILT_IN.get(grant.subject, set())
         if more := uncovered(grant.rights, due):
             who = whose(grant.subject, seen.namespace)

@@ -5,6 +5,7 @@ import pytest
 from liqo.api.kinds import (
     CLUSTER_ROLE,
     CLUSTER_ROLE_BINDING,
+    FEDERATION_REQUEST,
     NAMESPACE,
     ROLE,
     ROLE_BINDING,
@@ -146,6 +147,15 @@ def test_a_peering_is_due() -> None:
     assert warnings(found) == []
     names = {whose(grant.subject, NS) for grant in identities(found)}
     assert {peer_account(ID), f"{tenant_namespace(OTHER)}/home", "liqo-controller", LAN_AGENT} <= names
+
+
+def test_an_invite_may_ask_and_nothing_else() -> None:
+    guest = forge_account_subject(NS, "invite-x")
+    account: Objects = [(SERVICE_ACCOUNT, forge_object(SERVICE_ACCOUNT, "invite-x", NS))]
+    ask = [forge_rule(FEDERATION_REQUEST, ["create"])]
+    assert warnings(seen(account, role("ask", NS, ask), bound("ask", guest, NS))) == []
+    (message,) = warnings(seen(account, role("thief"), bound("thief", guest)))
+    assert "lets invite-x get, list secrets" in message
 
 
 def test_a_namespace_that_does_not_ask_any_more_is_not_read() -> None:
