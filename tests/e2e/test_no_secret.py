@@ -53,15 +53,13 @@ def forms(secret: str) -> set[str]:
         base64.b64encode(b"x" * shift + raw).decode()[4:-4] for shift in range(3)
     ]  # inside of other bytes
     urlsafe = [text.translate(str.maketrans("+/", "-_")) for text in shifted]
-    found = {
+    texts = {
         secret,
+        repr(raw)[2:-1],
         json.dumps(secret)[1:-1],
-        quote(secret),
-        quote(secret, safe=""),
-        raw.hex(),
-        *shifted,
-        *urlsafe,
-    }
+        secret.replace("&", r"\u0026"),
+    }  # so writes Go
+    found = {*texts, quote(secret), quote(secret, safe=""), raw.hex(), *shifted, *urlsafe}
     return {form for form in found if len(form) >= 12}  # shorter ones stand everywhere by chance
 
 
