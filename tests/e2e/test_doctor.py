@@ -3,6 +3,7 @@
 import json
 import subprocess
 import sys
+from collections.abc import Callable
 from functools import partial
 from typing import Any
 
@@ -10,7 +11,33 @@ import pytest
 
 from e2e_peers import Peers
 from liqo.adapters.clock import SystemClock
-from liqo.api.names import peer_account
+from liqo.adapters.kube import HttpCluster
+from liqo.api.kinds import (
+    ADMISSION_POLICY,
+    ADMISSION_POLICY_BINDING,
+    CERTIFICATE_REQUEST,
+    CLUSTER_ROLE,
+    CLUSTER_ROLE_BINDING,
+    CUSTOM_RESOURCE_DEFINITION,
+    FEDERATION_REQUEST,
+    FLOW_SCHEMA,
+    PRIORITY_LEVEL,
+    ROLE,
+    ROLE_BINDING,
+    SECRET,
+    SERVICE_ACCOUNT,
+    VALIDATING_WEBHOOK,
+)
+from liqo.api.meta import Key, Kind, Wire
+from liqo.api.names import CONTROLLER, DOOR, LAN_AGENT, NAMESPACE, peer_account
+from liqo.api.rights import (
+    Objects,
+    forge_account_subject,
+    forge_group_subject,
+    forge_object,
+    forge_role_ref,
+    forge_rule,
+)
 from liqo.app.doctor import Diagnosis, diagnose
 from liqo.app.installing import install
 from liqo.app.setup import connected
@@ -20,57 +47,84 @@ from offloading import FOREIGN, HOME, Shop
 
 pytestmark = pytest.mark.lab
 
-TOKEN = {
-    "apiVersion": "v1",
-    "kind": "Secret",
-    "type": "kubernetes.io/service-account-token",
-    "metadata": {
-        "name": "forever",
-        "namespace": "liqo",
-        "annotations": {"kubernetes.io/service-account.name": "liqo-door"},
-    },
+READER = "reader"
+STRANGERS_ROLE = {
+    "apiGroups": ["discovery.liqo.io"],
+    "resources": ["federationrequests"],
+    "verbs": ["get", "create"],
 }
-REQUESTS = {"apiGroups": ["discovery.liqo.io"], "resources": ["federationrequests"]}
-CSR = {
-    "apiGroups": ["certificates.k8s.io"],
-    "resources": ["certificatesigningrequests"],
+APPROVER_ROLE = {
+    "apiGroups": [CERTIFICATE_REQUEST.group],
+    "resources": [CERTIFICATE_REQUEST.plural],
     "verbs": ["approve"],
 }
 RULE = {"apiGroups": [""], "apiVersions": ["v1"], "operations": ["CREATE"], "resources": ["pods"]}
-MAX_LENGTH = "/spec/versions/0/schema/openAPIV3Schema/properties/spec/properties/kubeConfig/maxLength"
 
-CREATED = {
-    "clusterrole reader": ["--verb=get", "--resource=secrets"],
-    "clusterrolebinding all-secrets": ["--clusterrole=reader", "--serviceaccount=liqo:liqo-controller"],
-    "clusterrolebinding owner": ["--clusterrole=cluster-admin", "--serviceaccount=liqo:liqo-door"],
-    "clusterrolebinding by-name": ["--clusterrole=reader", "--user=system:serviceaccount:liqo:liqo-lan"],
-    "clusterrolebinding accounts": ["--clusterrole=reader", "--group=system:serviceaccounts"],
-    "clusterrolebinding all": ["--clusterrole=reader", "--group=system:authenticated"],
-    "clusterrolebinding open": ["--clusterrole=system:node-proxier", "--user=system:anonymous"],
-    "rolebinding ours -n liqo": ["--clusterrole=reader", "--group=system:serviceaccounts:liqo"],
-}
+
+def bound(name: str, subject: Wire, role: str = READER, namespace: str = "") -> tuple[Kind, Wire]:
+    kind = ROLE_BINDING if namespace else CLUSTER_ROLE_BINDING
+    ref = forge_role_ref(CLUSTER_ROLE, role)
+    return kind, forge_object(kind, name, namespace, roleRef=ref, subjects=[subject])
+
+
+def user(name: str) -> Wire:
+    return {"apiGroup": ROLE.group, "kind": "User", "name": name}
+
+
+def forge_token_secret() -> Wire:
+    secret = forge_object(SECRET, "forever", NAMESPACE, type="kubernetes.io/service-account-token")
+    secret["metadata"]["annotations"] = {"kubernetes.io/service-account.name": DOOR}
+    return secret
+
+
+CREATED: Objects = [
+    (CLUSTER_ROLE, forge_object(CLUSTER_ROLE, READER, rules=[forge_rule(SECRET, ["get"])])),
+    bound("all-secrets", forge_account_subject(NAMESPACE, CONTROLLER)),
+    bound("owner", forge_account_subject(NAMESPACE, DOOR), "cluster-admin"),
+    bound("by-name", user(f"system:serviceaccount:{NAMESPACE}:{LAN_AGENT}")),
+    bound("accounts", forge_group_subject("system:serviceaccounts")),
+    bound("all", forge_group_subject("system:authenticated")),
+    bound("open", user("system:anonymous"), "system:node-proxier"),
+    bound("ours", forge_group_subject(f"system:serviceaccounts:{NAMESPACE}"), namespace=NAMESPACE),
+    (SECRET, forge_token_secret()),
+]
 DELETED = (
-    "validatingadmissionpolicy liqo-lan-create",
-    "validatingadmissionpolicybinding liqo-lan-status",
-    "flowschema liqo-strangers",
+    (ADMISSION_POLICY, "liqo-lan-create"),
+    (ADMISSION_POLICY_BINDING, "liqo-lan-status"),
+    (FLOW_SCHEMA, "liqo-strangers"),
 )
-EDITED: dict[str, Any] = {
-    "role liqo-strangers -n liqo": {"rules": [{**REQUESTS, "verbs": ["get", "create"]}]},
-    "clusterrole liqo-kubelet-approver": {"rules": [CSR]},
-    "validatingadmissionpolicybinding liqo-peers": {"spec": {"validationActions": ["Warn"]}},
-    "validatingadmissionpolicy liqo-tenants": {
-        "spec": {"matchConstraints": {"excludeResourceRules": [RULE]}}
-    },
-    "validatingadmissionpolicy liqo-requests": [
-        {"op": "replace", "path": "/spec/validations/0/expression", "value": "true"}
-    ],
-    "validatingwebhookconfiguration liqo": [
-        {"op": "replace", "path": "/webhooks/0/failurePolicy", "value": "Ignore"}
-    ],
-    "prioritylevelconfiguration liqo-strangers": {"spec": {"limited": {"nominalConcurrencyShares": 100}}},
-    "crd federationrequests.discovery.liqo.io": [{"op": "remove", "path": MAX_LENGTH}],
-    "serviceaccount liqo-door -n liqo": {"automountServiceAccountToken": True},
+
+
+def sets(*path: str | int, value: Any) -> Callable[[Wire], None]:
+    """Return the change of one field."""
+
+    def change(obj: Any) -> None:
+        for step in path[:-1]:
+            obj = obj[step]
+        obj[path[-1]] = value
+
+    return change
+
+
+def _forget_a_bound(crd: Wire) -> None:
+    schema = crd["spec"]["versions"][0]["schema"]["openAPIV3Schema"]
+    schema["properties"]["spec"]["properties"]["kubeConfig"]["maxLength"] = None
+
+
+EDITED: dict[tuple[Kind, str], Callable[[Wire], None]] = {
+    (ROLE, "liqo-strangers"): sets("rules", value=[STRANGERS_ROLE]),
+    (CLUSTER_ROLE, "liqo-kubelet-approver"): sets("rules", value=[APPROVER_ROLE]),
+    (ADMISSION_POLICY_BINDING, "liqo-peers"): sets("spec", "validationActions", value=["Warn"]),
+    (ADMISSION_POLICY, "liqo-tenants"): sets(
+        "spec", "matchConstraints", "excludeResourceRules", value=[RULE]
+    ),
+    (ADMISSION_POLICY, "liqo-requests"): sets("spec", "validations", 0, "expression", value="true"),
+    (VALIDATING_WEBHOOK, "liqo"): sets("webhooks", 0, "failurePolicy", value="Ignore"),
+    (PRIORITY_LEVEL, "liqo-strangers"): sets("spec", "limited", "nominalConcurrencyShares", value=100),
+    (CUSTOM_RESOURCE_DEFINITION, FEDERATION_REQUEST.resource): _forget_a_bound,
+    (SERVICE_ACCOUNT, DOOR): sets("automountServiceAccountToken", value=True),
 }
+KEPT = {CUSTOM_RESOURCE_DEFINITION, SERVICE_ACCOUNT, VALIDATING_WEBHOOK}  # with what depends on them
 SAID = [
     "ClusterRoleBinding all-secrets (ClusterRole reader) lets liqo-controller get secrets, ",
     "ClusterRoleBinding owner (ClusterRole cluster-admin) lets liqo-door * /*; * everything, ",
@@ -99,28 +153,31 @@ SAID = [
 ]
 
 
-def tamper(peers: Peers) -> None:
-    kubectl = partial(peers.lab.kubectl, FOREIGN)
-    for what, options in CREATED.items():
-        kubectl("create", *what.split(), *options)
-    kubectl("apply", "-f", "-", text=json.dumps(TOKEN))
-    for what in DELETED:
-        kubectl("delete", *what.split())
-    for what, patch in EDITED.items():
-        how = "json" if isinstance(patch, list) else "merge"
-        kubectl("patch", *what.split(), "--type", how, "-p", json.dumps(patch))
+def key_of(kind: Kind, name: str) -> Key:
+    return Key(NAMESPACE if kind.namespaced else "", name)
 
 
-async def repair(peers: Peers) -> None:
+async def tamper(admin: HttpCluster) -> None:
+    for kind, obj in CREATED:
+        await admin.create(kind, obj)
+    for kind, name in DELETED:
+        await admin.delete(kind, Key("", name))
+    for (kind, name), change in EDITED.items():
+        found = await admin.get(kind, key_of(kind, name))
+        change(found)
+        await admin.patch(kind, key_of(kind, name), found)
+
+
+async def repair(peers: Peers, admin: HttpCluster) -> None:
     """Do what the hints say."""
-    kept = ("crd ", "serviceaccount ", "validatingwebhookconfiguration ")
-    gone = [*CREATED, "secret forever -n liqo", *(what for what in EDITED if not what.startswith(kept))]
-    for what in gone:
-        peers.lab.kubectl(FOREIGN, "delete", *what.split(), "--ignore-not-found")
-    async with connected(peers.lab.cluster(FOREIGN).kubeconfig, None) as (cluster, _):
-        url = f"https://{peers.lab.cluster(FOREIGN).host}:9443/admission"
-        what_was = Install(namespace="liqo", webhook=Url(url), request_policy="Accept")
-        await install(cluster, what_was, lambda _line: None, SystemClock())
+    for kind, obj in CREATED:
+        await admin.delete(kind, Key.of(obj))
+    for kind, name in EDITED:
+        if kind not in KEPT:
+            await admin.delete(kind, key_of(kind, name))
+    webhook = Url(f"https://{peers.lab.cluster(FOREIGN).host}:9443/admission")
+    what_was = Install(namespace=NAMESPACE, webhook=webhook, request_policy="Accept")
+    await install(admin, what_was, lambda _line: None, SystemClock())
 
 
 async def look(peers: Peers, side: str = FOREIGN) -> Diagnosis:
@@ -139,11 +196,12 @@ async def test_each_thing_that_was_changed_is_told_once_and_nothing_else_is(peer
     assert well.returncode == 0, well.stdout + well.stderr
     assert "system:unauthenticated" in well.stdout
     assert "All is well" in well.stdout
-    try:
-        tamper(peers)
-        told = run(peers, "-o", "json")
-    finally:
-        await repair(peers)
+    async with connected(peers.lab.cluster(FOREIGN).kubeconfig, None) as (admin, _):
+        try:
+            await tamper(admin)
+            told = run(peers, "-o", "json")
+        finally:
+            await repair(peers, admin)
     assert told.returncode == 1
     left = [warning["message"] for warning in json.loads(told.stdout)["warnings"]]
     for sentence in SAID:
