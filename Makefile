@@ -6,7 +6,7 @@ TESTS := $(RUN)/python -m pytest -q
 SHELL := /bin/bash
 .SHELLFLAGS := -euo pipefail -c
 .DEFAULT_GOAL := help
-.PHONY: help demo down test test-long check bench soak gen clean
+.PHONY: help demo down test test-long check bench soak gen golden clean
 
 help: ## list the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-10s %s\n", $$1, $$2 }' Makefile
@@ -41,6 +41,9 @@ soak: .venv/.synced .venv/.lab ## pods come and go for MINUTES=30, with kills an
 
 gen: .venv/.synced ## write again what is made from code: chart/crds and docs/reference
 	@$(RUN)/python -m tools.gen
+
+golden: .venv/.synced .venv/.lab ## write again what each identity may do, tests/golden/rights; read the difference
+	@GOLDEN=write $(TESTS) tests/integration/test_golden_rights.py
 
 clean: ## remove the environment and all caches; clusters are stopped with `make down`
 	rm -rf .venv .mypy_cache .pytest_cache .ruff_cache .import_linter_cache .hypothesis dist

@@ -160,3 +160,15 @@ async def test_the_agent_changes_no_spec_deletes_nothing_and_reads_no_secret(
             await attempt()
     found = await bench.admin.get(FOREIGN_CLUSTER, Key("", ID))
     assert found["spec"].get("join", False) is False
+
+
+async def test_nothing_but_a_status_comes_through_a_status(bench: Bench, agent: HttpCluster) -> None:
+    await clear(bench.admin, FOREIGN_CLUSTER, Key("", ID))
+    await bench.admin.create(FOREIGN_CLUSTER, forge_found())
+    metadata = {"labels": {"a": "b"}, "finalizers": ["example.com/hang"]}
+    patch = {"metadata": metadata, "spec": {"join": True}, "status": {"sources": []}}
+    await agent.patch(FOREIGN_CLUSTER, Key("", ID), patch, subresource="status")
+    found = await bench.admin.get(FOREIGN_CLUSTER, Key("", ID))
+    assert not metadata.keys() & found["metadata"].keys()
+    assert not found["spec"]["join"]
+    await clear(bench.admin, FOREIGN_CLUSTER, Key("", ID))

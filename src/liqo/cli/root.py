@@ -10,6 +10,7 @@ from liqo.cli import (
     demo,
     discover,
     dns,
+    doctor,
     installing,
     invites,
     lab,
@@ -33,7 +34,19 @@ app = typer.Typer(
 app.add_typer(lab.app, name="lab")
 app.add_typer(discover.app, name="discover")
 app.add_typer(dns.app, name="dns")
-for group in (installing, peers, offloading, requests, invites, sharing, status, controller, lan, demo):
+for group in (
+    installing,
+    peers,
+    offloading,
+    requests,
+    invites,
+    sharing,
+    status,
+    doctor,
+    controller,
+    lan,
+    demo,
+):
     group.mount(app)
 
 
