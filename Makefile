@@ -60,7 +60,7 @@ clean: ## remove the environment and all caches; clusters are stopped with `make
 	@UV_PROJECT_ENVIRONMENT=.venv .venv/bin/uv sync -q --frozen --extra speed
 	@touch $@
 
-# The lab's programs, for root those of a real node too; `liqo lab build` does nothing when they are up to date.
+# The lab's programs, metrics-server, and for root those of a real node; `liqo lab build` does nothing when they are up to date.
 .PHONY: .venv/.lab
 .venv/.lab: .venv/.synced
-	@$(RUN)/liqo lab build $(if $(filter 0,$(shell id -u)),--real)
+	@$(RUN)/liqo lab build --metrics $(if $(filter 0,$(shell id -u)),--real)

@@ -33,8 +33,10 @@ class Shop:
     def kubectl(self, *args: str) -> str:
         return self.peers.lab.kubectl(HOME, *args, "-n", self.name)
 
-    def deploy(self, replicas: int, name: str = "web", **spec: Any) -> None:
-        """Have a Deployment of pods that run on the virtual node only."""
+    def deploy(
+        self, replicas: int, name: str = "web", *, noted: dict[str, str] | None = None, **spec: Any
+    ) -> None:
+        """Have a Deployment of pods that run on the virtual node only, with these annotations."""
         labels = {"app": name}
         self.apply(
             {
@@ -44,7 +46,10 @@ class Shop:
                 "spec": {
                     "replicas": replicas,
                     "selector": {"matchLabels": labels},
-                    "template": {"metadata": {"labels": labels}, "spec": abroad(**spec)},
+                    "template": {
+                        "metadata": {"labels": labels, "annotations": noted or {}},
+                        "spec": abroad(**spec),
+                    },
                 },
             }
         )

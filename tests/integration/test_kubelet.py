@@ -26,6 +26,9 @@ from liqo.serve.kubelet import Caller, Doorkeeper, Kubelet, Where
 HOST = "127.0.0.1"
 NODE = f"{NODE_PREFIX}milan-abcdef"
 API_SERVER = "kube-apiserver-kubelet-client"
+SCRAPER = "metrics-server"
+AWAY = f"{NODE_PREFIX}away-abcdef"
+PAGE = "node_memory_working_set_bytes 1\n"
 EXEC = (
     b"POST /exec/shop/web/main?command=cat&input=1&output=1 HTTP/1.1\r\nHost: node\r\n"
     b"Connection: Upgrade\r\nUpgrade: SPDY/3.1\r\nX-Stream-Protocol-Version: v4.channel.k8s.io\r\n\r\n"
@@ -92,6 +95,24 @@ class Bench:
         return self.metrics.registry.get_sample_value("liqo_kubelet_streams", {"verb": verb}) or 0
 
 
+async def allows(caller: Caller, node: str, verb: str, subresource: str) -> bool:
+    if subresource == "metrics":
+        return caller.user in {API_SERVER, SCRAPER} and verb == "get"
+    return caller.user == API_SERVER and node in {NODE, ""} and verb in {"get", "create"}
+
+
+async def identify(token: Secret) -> Caller | None:
+    if token.reveal() == "unasked":
+        raise Unreachable("the API server does not answer")
+    return Caller(token.reveal(), ()) if token.reveal() in {SCRAPER, "somebody"} else None
+
+
+async def usage(node: str) -> str | None:
+    if node == AWAY:
+        raise Unreachable("milan does not answer")
+    return PAGE if node == NODE else None
+
+
 @asynccontextmanager
 async def serving_and_server(folder: Path) -> AsyncIterator[tuple[Bench, Kubelet]]:
     async def foreign(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
@@ -110,15 +131,13 @@ async def serving_and_server(folder: Path) -> AsyncIterator[tuple[Bench, Kubelet
         reader, writer = await asyncio.open_connection(HOST, port_abroad)
         return Stream(reader=reader, writer=writer, host="milan:6443", prefix="", token=Secret("t0ken"))
 
-    async def allows(caller: Caller, node: str, verb: str) -> bool:
-        return caller.user == API_SERVER and node in {NODE, ""} and verb in {"get", "create"}
-
     def locate(namespace: str, pod: str, container: str) -> Where | None:
         known = (namespace, pod, container) == ("shop", "web", "main")
         return Where(NODE, "milan-id", "shop-rome") if known else None
 
     metrics = Metrics(CollectorRegistry())
-    server = Kubelet(Doorkeeper(locate=locate, allows=allows, open=open_stream), metrics)
+    doorkeeper = Doorkeeper(locate=locate, identify=identify, allows=allows, open=open_stream, usage=usage)
+    server = Kubelet(doorkeeper, metrics)
     server.bind(HOST, 0)
     assert server._socket is not None
     bench = Bench(server._socket.getsockname()[1], folder, metrics)
@@ -172,6 +191,50 @@ async def test_a_caller_who_is_not_served_is_told_why(
     async with serving(tmp_path) as bench:
         assert (await bench.ask(head, user)).startswith(line)
         assert bench.count(reason) == 1
+
+
+def usage_of(node: str, token: str = "") -> bytes:
+    field = f"Authorization: Bearer {token}\r\n" if token else ""
+    return f"GET /metrics/resource/{node} HTTP/1.1\r\nHost: node\r\n{field}\r\n".encode()
+
+
+@pytest.mark.parametrize(
+    ("user", "token", "node", "line", "reason"),
+    [
+        (None, "", NODE, b"HTTP/1.1 401 Unauthorized", "NoCredentials"),
+        (None, "stranger", NODE, b"HTTP/1.1 401 Unauthorized", "NoCredentials"),
+        (None, "unasked", NODE, b"HTTP/1.1 503 Service Unavailable", "Unknown"),
+        (None, "somebody", NODE, b"HTTP/1.1 403 Forbidden", "Forbidden"),
+        ("somebody", SCRAPER, NODE, b"HTTP/1.1 403 Forbidden", "Forbidden"),
+        (None, SCRAPER, "none", b"HTTP/1.1 404 Not Found", "NotFound"),
+        (None, SCRAPER, "a/b", b"HTTP/1.1 400 Bad Request", "Malformed"),
+        (None, SCRAPER, AWAY, b"HTTP/1.1 503 Service Unavailable", "NoUsage"),
+    ],
+)
+async def test_who_gets_no_usage_is_told_why(
+    tmp_path: Path, user: str | None, token: str, node: str, line: bytes, reason: str
+) -> None:
+    async with serving(tmp_path) as bench:
+        assert (await bench.ask(usage_of(node, token), user)).startswith(line)
+        assert bench.count(reason) == 1
+
+
+@pytest.mark.parametrize(("user", "token"), [(None, SCRAPER), (API_SERVER, "")])
+async def test_usage_is_told_to_who_has_the_right_by_token_or_certificate(
+    tmp_path: Path, user: str | None, token: str
+) -> None:
+    async with serving(tmp_path) as bench:
+        head, _, page = (await bench.ask(usage_of(NODE, token), user)).partition(b"\r\n\r\n")
+        assert head.startswith(b"HTTP/1.1 200 OK\r\nContent-Type: text/plain; version=0.0.4")
+        assert page.decode() == PAGE
+
+
+async def test_a_token_opens_no_stream(tmp_path: Path) -> None:
+    async with serving(tmp_path) as bench:
+        bench.abroad = echo
+        with_token = LOGS.replace(b"\r\n\r\n", f"\r\nAuthorization: Bearer {SCRAPER}\r\n\r\n".encode())
+        assert (await bench.ask(with_token, None)).startswith(b"HTTP/1.1 401 ")
+        assert bench.heads == []
 
 
 async def test_a_certificate_of_another_ca_fails_in_the_handshake(tmp_path: Path) -> None:

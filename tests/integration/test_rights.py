@@ -4,6 +4,7 @@ Each attack has its negative control: with the one fence left out it succeeds, s
 it.
 """
 
+from contextlib import suppress
 from datetime import UTC, datetime
 from functools import partial
 
@@ -15,15 +16,17 @@ from liqo.api.kinds import (
     ADVERTISEMENT,
     CONFIG_MAP,
     FEDERATION_REQUEST,
+    NAMESPACE,
     NAMESPACE_MAP,
+    POD_METRICS,
     ROLE_BINDING,
     SECRET,
     SERVICE_ACCOUNT,
 )
-from liqo.api.meta import Key, Wire
-from liqo.api.names import INVITE_PREFIX, WELL_KNOWN_CONFIG_MAP, peer_account
-from liqo.api.rights import EDIT, forge_object, forge_peer_rights, forge_tenant_rights
-from liqo.errors import Forbidden, Invalid
+from liqo.api.meta import Key, Kind, Wire
+from liqo.api.names import INVITE_PREFIX, WELL_KNOWN_CONFIG_MAP, peer_account, remote_namespace
+from liqo.api.rights import EDIT, forge_object, forge_peer_rights, forge_tenant_rights, forge_workload_rights
+from liqo.errors import Absent, Forbidden, Invalid
 from liqo.peering.invites import forge_account, forge_binding
 from liqo.runtime.ports import Selection
 from rights_lab import (
@@ -43,6 +46,8 @@ from rights_lab import (
 )
 
 pytestmark = pytest.mark.lab
+
+NODE_METRICS = Kind("metrics.k8s.io", "v1beta1", "NodeMetrics", "nodes", namespaced=False)
 
 
 def forge_request(name: str, **metadata: object) -> Wire:
@@ -279,3 +284,29 @@ async def test_a_tenant_has_one_namespace_map_that_hangs_nothing(
         await home.apply(NAMESPACE_MAP, body, manager="test")
 
     await stopped_by(bench, "liqo-tenants", attack, Invalid)
+
+
+async def test_a_home_cluster_sees_what_is_used_where_it_has_a_place_and_nowhere_else(
+    bench: Bench, controller: HttpCluster
+) -> None:
+    place, elsewhere = remote_namespace("usage", ID), "default"
+    await grant(controller, forge_tenant_rights(NS, ID, []))
+    for namespace in (place, elsewhere):
+        await bench.admin.apply(NAMESPACE, forge_object(NAMESPACE, namespace), manager="test")
+    await grant(bench.admin, forge_workload_rights(NS, place, ID))
+    home = await bench.account(TENANT, "home")
+
+    async def sees(kind: Kind, namespace: str) -> None:
+        with suppress(Absent):  # who may is told that there is no metrics-server here
+            await home.list(Selection(kind, namespace=namespace))
+
+    await eventually(partial(sees, POD_METRICS, place))
+    for kind, namespace in ((POD_METRICS, elsewhere), (POD_METRICS, ""), (NODE_METRICS, "")):
+        with pytest.raises(Forbidden):
+            await sees(kind, namespace)
+    _, too_much = forge_workload_rights(NS, elsewhere, ID)
+    await bench.admin.apply(*too_much, manager="test")
+    try:
+        await eventually(partial(sees, POD_METRICS, elsewhere))
+    finally:
+        await bench.admin.delete(ROLE_BINDING, Key.of(too_much[1]))

@@ -4,7 +4,7 @@ from collections.abc import AsyncIterator, Callable, Coroutine
 from datetime import timedelta
 from typing import Any, Protocol, TypeVar
 
-from liqo.api.kinds import CONFIG_MAP, ENDPOINT_SLICE, EVENT, POD, SECRET, SERVICE
+from liqo.api.kinds import CONFIG_MAP, ENDPOINT_SLICE, EVENT, POD, POD_METRICS, SECRET, SERVICE
 from liqo.api.meta import Key, Kind, Wire
 from liqo.errors import Fault, Forbidden
 from liqo.runtime.ports import Cluster, Page, Selection
@@ -51,8 +51,11 @@ class TrackedCluster:
         return answer
 
     def _tell(self, fault: Fault, kind: Kind | None) -> None:
-        """Report a fault, unless it may be a refusal of one object, or in a namespace that is being deleted."""
-        if not (isinstance(fault, Forbidden) and kind in WORKLOADS):
+        """Report a fault, unless it may be a refusal of one object, or in a namespace that is being deleted.
+
+        What serves usage is another server behind the API server, which may be away alone.
+        """
+        if kind != POD_METRICS and not (isinstance(fault, Forbidden) and kind in WORKLOADS):
             self._note(fault)
 
     async def get(self, kind: Kind, key: Key) -> Wire:

@@ -190,3 +190,7 @@ class Reason(_Documented):
     WAITING = "Waiting", "The peering is not there yet."
     FOREIGN_AWAY = "ForeignAway", "The other cluster's API server does not answer."
     FOREIGN_REFUSED = "ForeignRefused", "The other cluster no longer takes our token."
+    NO_USAGE = (
+        "NoUsage",
+        "The other cluster does not tell what pods use there: kubectl top needs a metrics-server in both.",
+    )

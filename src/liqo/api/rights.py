@@ -18,6 +18,7 @@ from liqo.api.kinds import (
     NAMESPACE_MAP,
     NETWORK_POLICY,
     POD,
+    POD_METRICS,
     RESOURCE_QUOTA,
     ROLE,
     ROLE_BINDING,
@@ -244,6 +245,7 @@ def forge_workload_role() -> Wire:
             *(forge_rule(POD, ["create"], subresource=sub) for sub in ("attach", "exec", "portforward")),
             *(forge_rule(kind, EDIT) for kind in reflected),
             forge_rule(EVENT, ["get", "list", "watch"]),
+            forge_rule(POD_METRICS, ["get", "list"]),
         ],
     )
 

@@ -39,6 +39,7 @@ from liqo.app.rooms import build_rooms
 from liqo.app.serving import start_servers
 from liqo.app.stores import Stores, count_peers, make_stores, selections
 from liqo.app.trust import Trust
+from liqo.app.usage import Usages
 from liqo.app.wiring import Triggers
 from liqo.discovery.sightings import Sightings
 from liqo.errors import Malformed
@@ -200,7 +201,8 @@ class _Parts:
             random=random,
             metrics=metrics,
         )
-        self._kubelet = Endpoint(options, ways, certificates, cluster, clock, metrics)
+        usages = Usages(ways=ways, events=self._events, clock=clock)
+        self._kubelet = Endpoint(options, ways, usages.page, certificates, cluster, clock, metrics)
 
     async def run(self, stop: asyncio.Event) -> None:
         """Run everything until told to stop, or until a part dies."""

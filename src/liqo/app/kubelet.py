@@ -2,10 +2,10 @@
 
 import asyncio
 import ssl
-from collections.abc import Callable
+from collections.abc import Awaitable, Callable
 from contextlib import suppress
-from dataclasses import dataclass, field
-from datetime import datetime, timedelta
+from dataclasses import dataclass
+from datetime import timedelta
 from ipaddress import ip_address
 from typing import Protocol
 
@@ -15,9 +15,10 @@ from liqo.adapters.clusters import PeerClusters
 from liqo.adapters.serving import Serving, make_serving
 from liqo.api.advertisement import Advertisement
 from liqo.api.kinds import SERVICE
-from liqo.api.meta import Key, Wire
+from liqo.api.meta import Key
 from liqo.api.names import CLIENT_CA_CONFIG_MAP, KUBELET_SERVICE, SYSTEM_NAMESPACE, remote_namespace
 from liqo.app.kubelet_certificate import Certificates
+from liqo.app.reviews import Reviews
 from liqo.app.serving import ANY, called_hosts, server_context
 from liqo.app.stores import Stores
 from liqo.errors import Absent, Fault, Forbidden, Unreachable
@@ -25,12 +26,8 @@ from liqo.node.abroad import Abroad
 from liqo.node.decide import Address
 from liqo.runtime.metrics import Metrics
 from liqo.runtime.ports import Clock, Cluster, Stream, Way
-from liqo.serve.kubelet import Caller, Doorkeeper, Kubelet, Where
+from liqo.serve.kubelet import Doorkeeper, Kubelet, Where
 
-REVIEW_PATH = "/apis/authorization.k8s.io/v1/subjectaccessreviews"
-YES_FOR = timedelta(seconds=60)  # how long an answer is believed
-NO_FOR = timedelta(seconds=5)
-ANSWERS_MAX = 1024
 BESIDE = 100  # ports further on, for a host that is a node too
 AGAIN = timedelta(minutes=1)  # after a certificate was not to be had
 
@@ -61,39 +58,6 @@ class Listening(Protocol):
         ...
 
 
-@dataclass(slots=True)
-class Reviews:
-    """Asks the API server whether a caller may, and remembers the answer for a while."""
-
-    cluster: Cluster
-    clock: Clock
-    _known: dict[tuple[Caller, str, str], tuple[bool, datetime]] = field(default_factory=dict)
-
-    async def allows(self, caller: Caller, node: str, verb: str) -> bool:
-        """Return whether a caller may use nodes/proxy of a node, "" for any.
-
-        Raises:
-            Fault: the API server does not say.
-        """
-        key, now = (caller, node, verb), self.clock.now()
-        known = self._known.get(key)
-        if known is not None and now < known[1]:
-            return known[0]
-        answer = await self.cluster.post(REVIEW_PATH, forge_review(caller, node, verb))
-        allowed = (answer.get("status") or {}).get("allowed") is True
-        if len(self._known) >= ANSWERS_MAX:
-            self._known.clear()
-        self._known[key] = allowed, now + (YES_FOR if allowed else NO_FOR)
-        return allowed
-
-
-def forge_review(caller: Caller, node: str, verb: str) -> Wire:
-    """Return the question that a kubelet asks about a caller (SubjectAccessReview)."""
-    attributes = {"version": "v1", "resource": "nodes", "subresource": "proxy", "name": node, "verb": verb}
-    spec = {"user": caller.user, "groups": list(caller.groups), "resourceAttributes": attributes}
-    return {"apiVersion": "authorization.k8s.io/v1", "kind": "SubjectAccessReview", "spec": spec}
-
-
 @dataclass(slots=True, kw_only=True)
 class Ways:
     """Where pods are, and the way there; on every replica, for those that stand by have no loops that know it."""
@@ -119,9 +83,26 @@ class Ways:
         }
         if container and container not in names:
             return None
-        place = self.abroad.place(cluster_id, namespace)
-        remote = place.remote if place is not None else remote_namespace(namespace, self.home_id)
+        remote = self.remote(cluster_id, namespace)
         return Where(spec["nodeName"], cluster_id, remote) if remote else None
+
+    def remote(self, cluster_id: str, namespace: str) -> str:
+        """Return the namespace on a cluster that stands for one of home's, "" if none does."""
+        place = self.abroad.place(cluster_id, namespace)
+        return place.remote if place is not None else remote_namespace(namespace, self.home_id)
+
+    def cluster(self, cluster_id: str) -> Cluster:
+        """Return a foreign cluster, to ask it something.
+
+        Raises:
+            Fault: there is no peering with it.
+        """
+        if not self.leads():
+            self._use(cluster_id)
+        session = self.clusters.get(cluster_id, Way.OUTGOING)
+        if session is None:
+            raise Unreachable("there is no peering with that cluster")
+        return session.cluster
 
     async def open(self, cluster_id: str) -> Stream:
         """Return a connection to a foreign cluster.
@@ -150,6 +131,7 @@ class Endpoint:
         self,
         options: Listening,
         ways: Ways,
+        usage: Callable[[str], Awaitable[str | None]],
         certificates: Certificates,
         cluster: Cluster,
         clock: Clock,
@@ -157,7 +139,14 @@ class Endpoint:
     ) -> None:
         self._options, self._ways, self._cluster, self._clock = options, ways, cluster, clock
         self._certificates = certificates
-        doorkeeper = Doorkeeper(locate=ways.locate, allows=Reviews(cluster, clock).allows, open=ways.open)
+        reviews = Reviews(cluster, clock)
+        doorkeeper = Doorkeeper(
+            locate=ways.locate,
+            identify=reviews.identify,
+            allows=reviews.allows,
+            open=ways.open,
+            usage=usage,
+        )
         self._kubelet = Kubelet(doorkeeper, metrics)
         self._serving: Serving | None = None
         self.address = Address()

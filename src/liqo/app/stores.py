@@ -32,6 +32,7 @@ from liqo.api.names import (
     NODE_PREFIX,
     SYSTEM_NAMESPACE,
     TENANT_LABEL,
+    USAGE_PATH_ANNOTATION,
 )
 from liqo.node.loop_content import reference
 from liqo.node.references import references
@@ -182,8 +183,9 @@ def _prune_node(obj: Wire) -> Wire:
     """Keep of a node what capacity and readiness are made of."""
     status = obj.get("status", {})
     metadata = _metadata(obj, labels=True)
-    if since := (obj["metadata"].get("annotations") or {}).get(ENDING_ANNOTATION):
-        metadata["annotations"] = {ENDING_ANNOTATION: since}
+    annotations = obj["metadata"].get("annotations") or {}
+    if kept := {k: v for k, v in annotations.items() if k in {ENDING_ANNOTATION, USAGE_PATH_ANNOTATION}}:
+        metadata["annotations"] = kept
     return {
         "metadata": metadata,
         "spec": {

@@ -11,7 +11,7 @@ import typer
 from liqo.cli.durations import parse_span
 from liqo.cli.output import print_fault, print_json, print_table, stderr
 from liqo.errors import Fault, Invalid
-from liqo.lab.build import NEWEST, ensure_binaries
+from liqo.lab.build import NEWEST, ensure_binaries, ensure_metrics_binaries
 from liqo.lab.lab import Lab
 from liqo.lab.progress import OnConsole
 from liqo.lab.real_nodes import ensure_node
@@ -50,6 +50,9 @@ def up(
             help="A real node in each, on which pods run; fake ones by --nodes only. Root.",
         ),
     ] = None,
+    metrics: Annotated[
+        bool | None, typer.Option("--metrics", help="metrics-server in each from now on, for kubectl top.")
+    ] = None,
     liqo: Annotated[
         bool | None, typer.Option("--liqo/--no-liqo", help="Install and run Liqo in them; the default.")
     ] = None,
@@ -87,6 +90,7 @@ def up(
             kubelet_ca=kubelet_ca,
             kubernetes=kubernetes,
             real=real,
+            metrics=metrics,
             liqo=liqo,
             loopback=loopback,
         )
@@ -239,6 +243,7 @@ def skew(
 def build(
     kubernetes: Annotated[str, Older] = NEWEST,
     real: Annotated[bool, typer.Option("--real", help="Those of a real node too.")] = False,
+    metrics: Annotated[bool, typer.Option("--metrics", help="metrics-server too.")] = False,
 ) -> None:
     """Build the lab's programs now, and say where they are.
 
@@ -250,6 +255,8 @@ def build(
         folder = ensure_binaries(progress, kubernetes).folder
         if real:
             ensure_node(progress)
+        if metrics:
+            ensure_metrics_binaries(progress)
     typer.echo(str(folder / "bin"))
 
 

@@ -22,7 +22,8 @@ def forge_deployment(ns: str, image: str) -> Objects:
     return [
         (SERVICE, _service(ns, WEBHOOK_SERVICE, "webhook", WEBHOOK_PORT)),
         (SERVICE, _service(ns, METRICS_SERVICE, "health", HEALTH_PORT)),
-        (SERVICE, _service(ns, KUBELET_SERVICE, "kubelet", KUBELET_PORT)),
+        # Each replica counts what pods use for itself, so that who asks again has to meet the same one.
+        (SERVICE, _service(ns, KUBELET_SERVICE, "kubelet", KUBELET_PORT, sessionAffinity="ClientIP")),
         (DEPLOYMENT, forge_object(DEPLOYMENT, CONTROLLER, ns, labels=SELECTOR, spec=spec)),
     ]
 
@@ -69,10 +70,14 @@ def _probe(path: str, period: int) -> Wire:
     return {"httpGet": {"path": path, "port": "health"}, "periodSeconds": period}
 
 
-def _service(ns: str, name: str, port_name: str, port: int) -> Wire:
+def _service(ns: str, name: str, port_name: str, port: int, **more: str) -> Wire:
     return forge_object(
         SERVICE,
         name,
         ns,
-        spec={"selector": SELECTOR, "ports": [{"name": port_name, "port": port, "targetPort": port_name}]},
+        spec={
+            "selector": SELECTOR,
+            "ports": [{"name": port_name, "port": port, "targetPort": port_name}],
+            **more,
+        },
     )

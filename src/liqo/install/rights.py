@@ -71,6 +71,7 @@ CLUSTER_INFO = "cluster-info"  # kubeadm's; how those who join reach the API ser
 _ACCESS_REVIEW = Kind(
     "authorization.k8s.io", "v1", "SubjectAccessReview", "subjectaccessreviews", namespaced=False
 )
+_TOKEN_REVIEW = Kind("authentication.k8s.io", "v1", "TokenReview", "tokenreviews", namespaced=False)
 _READ = ("get", "list", "watch")
 
 
@@ -152,6 +153,7 @@ def cluster_rules() -> list[Wire]:
         forge_rule(VALIDATING_WEBHOOK, ["get", "patch"], names=[WEBHOOK_CONFIGURATION]),
         forge_rule(MUTATING_WEBHOOK, ["get", "patch"], names=[WEBHOOK_CONFIGURATION]),
         forge_rule(_ACCESS_REVIEW, ["create"]),
+        forge_rule(_TOKEN_REVIEW, ["create"]),
         forge_rule(CERTIFICATE_REQUEST, ["create", "delete", "get"]),  # writes: of kubelets' only (policy)
     ]
 

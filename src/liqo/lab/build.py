@@ -2,7 +2,7 @@
 
 One binary holds etcd, the Kubernetes programs, kwok and CoreDNS; symbolic links give each its name. An older
 Kubernetes is a binary of its own, of Kubernetes' own programs only; the others are everywhere the newest. So are
-the programs of a real node, which few labs need.
+the programs of a real node, and metrics-server, which few labs need.
 """
 
 import fcntl
@@ -25,11 +25,16 @@ KUBERNETES_PROGRAMS = ("kube-apiserver", "kube-controller-manager", "kube-schedu
 PROGRAMS = ("etcd", *KUBERNETES_PROGRAMS, "kwok", "coredns")
 NODE = "node"  # the folder of a real node's programs, and what they are called by where a Kubernetes is
 NODE_PROGRAMS = ("kubelet", "kube-proxy", "cluster-dns")
-_KUBERNETES = re.compile(r"^\s*(?:require\s+)?k8s\.io/kubernetes\s+(v\S+)", re.MULTILINE)
+METRICS = "metrics"  # the folder of metrics-server, and what it is called by likewise
+METRICS_PROGRAMS = ("metrics-server",)
+_KUBERNETES = re.compile(
+    r"^\s*(?:require\s+)?(?:k8s\.io/kubernetes|sigs\.k8s\.io/metrics-server)\s+(v\S+)", re.MULTILINE
+)
 _OLDER = re.compile(r"v(\d+)\.(\d+)")  # the folder of an older Kubernetes
 PACKAGES = 2_850  # so many are compiled with empty caches; the last minute links them
 OLDER_PACKAGES = 2_450
 NODE_PACKAGES = 150  # beside those that the build before has left in Go's cache
+METRICS_PACKAGES = 1_200
 FIRST_BUILD = "6 to 10 minutes on two cores (about 1.5 GB of Go modules are fetched)"
 _TAIL = 15
 
@@ -39,7 +44,7 @@ class Binaries:
     """The built programs of one Kubernetes."""
 
     folder: Path
-    version: str  # of Kubernetes, "v1.37.2"
+    version: str  # of Kubernetes, "v1.37.2"; or of metrics-server
 
     def path(self, program: str) -> str:
         """Return the path of one of PROGRAMS; of an older Kubernetes, one of KUBERNETES_PROGRAMS."""
@@ -50,8 +55,8 @@ def source_folder(kubernetes: str = NEWEST) -> Path:
     """Return where a Go module is: inside an installed package, or at the top of a checkout."""
     installed = Path(__file__).parent / "source"
     newest = installed if installed.is_dir() else Path(__file__).parents[3] / "lab"
-    if kubernetes == NODE:
-        return newest / NODE
+    if kubernetes in (NODE, METRICS):
+        return newest / kubernetes
     return newest / f"v{kubernetes}" if kubernetes else newest
 
 
@@ -109,7 +114,7 @@ def source_hash(sources: Mapping[str, bytes]) -> str:
 
 
 def kubernetes_version(go_mod: str) -> str:
-    """Return the version of Kubernetes that go.mod requires."""
+    """Return the version of Kubernetes, or of metrics-server, that go.mod requires."""
     match = _KUBERNETES.search(go_mod)
     if match is None:
         raise ValueError("go.mod requires no k8s.io/kubernetes")
@@ -140,6 +145,15 @@ def ensure_node_binaries(progress: Progress) -> Binaries:
         Unavailable: they cannot be built; the hint says why.
     """
     return _ensure(progress, source_folder(NODE), NODE_PROGRAMS)
+
+
+def ensure_metrics_binaries(progress: Progress) -> Binaries:
+    """Return metrics-server, METRICS_PROGRAMS, built first if need be.
+
+    Raises:
+        Unavailable: it cannot be built; the hint says why.
+    """
+    return _ensure(progress, source_folder(METRICS), METRICS_PROGRAMS)
 
 
 def _ensure(progress: Progress, source: Path, programs: Sequence[str]) -> Binaries:
@@ -181,6 +195,8 @@ def _build(source: Path, target: Path, version: str, go: str, progress: Progress
     what, packages_in_all, cost = "etcd, Kubernetes, kwok and CoreDNS", PACKAGES, FIRST_BUILD
     if source.name == NODE:
         what, packages_in_all, cost = "kubelet, kube-proxy and CoreDNS", NODE_PACKAGES, "a minute or two"
+    elif source.name == METRICS:
+        what, packages_in_all, cost = "metrics-server", METRICS_PACKAGES, "two or three minutes"
     elif _OLDER.fullmatch(source.name):
         what, packages_in_all = f"Kubernetes {version}", OLDER_PACKAGES
     progress.say(f"building {what} from source: once, {cost}")

@@ -3,10 +3,13 @@
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 
+from liqo.lab.build import METRICS
 from liqo.lab.spec import PORTS, ClusterSpec
 
 LIQO = "liqo"  # names of components of ours
 LIQO_LAN = "liqo-lan"
+METRICS_PART = "metrics-server"
+METRICS_PORT = 4443
 PYTHON = "python"  # a program that is this interpreter; any other is one of the Go binary's
 MACHINE = "machine"  # instead of a Kubernetes: the program is the machine's, or a path
 POD_LOG_PREFIX = "2024-01-01T00:00:00Z stdout F"  # as a container runtime writes it (CRI log format)
@@ -107,6 +110,13 @@ def kube_apiserver(spec: ClusterSpec) -> Component:
             f"--tls-cert-file={pki / 'server.crt'}",
             f"--tls-private-key-file={pki / 'server.key'}",
             f"--client-ca-file={pki / 'ca.crt'}",
+            # So that it can pass requests on to an API server behind it, such as metrics-server.
+            f"--requestheader-client-ca-file={pki / 'front-ca.crt'}",
+            "--requestheader-username-headers=X-Remote-User",
+            "--requestheader-group-headers=X-Remote-Group",
+            "--requestheader-extra-headers-prefix=X-Remote-Extra-",
+            f"--proxy-client-cert-file={pki / 'front.crt'}",
+            f"--proxy-client-key-file={pki / 'front.key'}",
             "--service-account-issuer=https://kubernetes.default.svc.cluster.local",
             f"--service-account-key-file={pki / 'accounts.pub'}",
             f"--service-account-signing-key-file={pki / 'accounts.key'}",
@@ -198,6 +208,30 @@ def kwok(spec: ClusterSpec, config: str) -> Component:
         files={"kwok.yaml": config, "pod.log": f"{POD_LOG_PREFIX} a fake pod of {spec.name} says hello\n"},
         probe=Probe(service="kwok", path="/healthz"),
         after=("kube-apiserver",),
+    )
+
+
+def metrics_server(spec: ClusterSpec) -> Component:
+    """Return metrics-server, which is ready when the API server serves what it says."""
+    kubeconfig = spec.metrics_kubeconfig
+    return Component(
+        name=METRICS_PART,
+        program="metrics-server",
+        kubernetes=METRICS,
+        args=(
+            f"--kubeconfig={kubeconfig}",
+            f"--authentication-kubeconfig={kubeconfig}",
+            f"--authorization-kubeconfig={kubeconfig}",
+            f"--bind-address={spec.private}",
+            f"--secure-port={METRICS_PORT}",
+            f"--cert-dir={spec.folder / METRICS_PART}",
+            "--kubelet-preferred-address-types=InternalIP",
+            "--kubelet-use-node-status-port",
+            "--metric-resolution=10s",  # the shortest that it takes
+            "--kubelet-request-timeout=5s",
+        ),
+        probe=Probe(service="api", path="/apis/metrics.k8s.io/v1beta1"),
+        stop_order=1,
     )
 
 

@@ -17,9 +17,10 @@ from pathlib import Path
 from liqo.errors import Invalid, Refused
 from liqo.lab import dns
 from liqo.lab.build import NEWEST, Binaries, check_kubernetes, ensure_binaries
-from liqo.lab.component import LIQO, LIQO_LAN, Component, liqo, liqo_lan
+from liqo.lab.component import LIQO, LIQO_LAN, METRICS_PART, Component, liqo, liqo_lan
 from liqo.lab.folder import default_folder, locked, remove
-from liqo.lab.naming import start_name_server, write_zone
+from liqo.lab.metrics import MetricsServer
+from liqo.lab.naming import write_zone
 from liqo.lab.network import Network
 from liqo.lab.node_space import remove_cgroups
 from liqo.lab.observe import component_of, components_of, observe_cluster
@@ -27,10 +28,11 @@ from liqo.lab.plane import Runner, in_parallel, together
 from liqo.lab.process import end, find, marks
 from liqo.lab.progress import Progress, Silent
 from liqo.lab.real import REAL_PARTS
-from liqo.lab.real_nodes import RealNodes, ensure_routes
-from liqo.lab.relaying import Sockets, ensure_relay, ports_of, sockets_for
+from liqo.lab.real_nodes import RealNodes
+from liqo.lab.relaying import ports_of, sockets_for
 from liqo.lab.settle import settle_network, with_cluster
 from liqo.lab.spec import ClusterSpec, check_name, check_nodes
+from liqo.lab.starting import start_planes
 from liqo.lab.state import State, read_state, write_private, write_state
 from liqo.lab.status import ClusterStatus, Command, Upped
 
@@ -66,6 +68,7 @@ class Lab:
         kubelet_ca: bool | None = None,
         kubernetes: str | None = None,
         real: bool | None = None,
+        metrics: bool | None = None,
         liqo: bool | None = None,
         lan: bool | None = None,
         loopback: bool = False,
@@ -80,6 +83,7 @@ class Lab:
                 it; None: as it was, or no.
             kubernetes: which version they have, "1.31"; None: as it was, or the lab's own.
             real: whether each has a real node, on which pods really run; None: as it was, or no.
+            metrics: whether metrics-server runs in each, for `kubectl top`; None: as it was, or no.
             liqo: whether Liqo belongs to these clusters; None: as it was, or yes.
             lan: whether a LAN agent belongs to them; None: as it was, or yes. On loopback there is none.
             loopback: a new lab uses loopback addresses even where a LAN could be made.
@@ -112,6 +116,7 @@ class Lab:
                         kubelet_ca=kubelet_ca,
                         kubernetes=new if kubernetes is None else kubernetes,
                         real=real,
+                        metrics=metrics,
                         liqo=liqo,
                         lan=lan,
                         ports=ports,
@@ -119,7 +124,7 @@ class Lab:
                 binaries = self._binaries(self.kubernetes if kubernetes is None else kubernetes)
                 write_state(state)
                 self.progress.doing(f"starting {', '.join(wanted)}")
-                started = self._start_planes(state, wanted, binaries, sockets)
+                started = start_planes(self._runner(state, binaries), state, wanted, sockets)
         return Upped(created=created, started=started)
 
     def down(self) -> bool:
@@ -193,10 +198,12 @@ class Lab:
             runner = self._runner(state)
             if spec.real and component in REAL_PARTS:
                 return RealNodes.ready(runner).start(spec)
+            if spec.metrics and component == METRICS_PART:
+                return MetricsServer.ready(runner).start(spec)
             if component is not None:
                 wanted = component_of(spec, component, extra_args=extra_args, env=env)
                 return self._start_one(runner, spec, wanted)
-            started = self._start_planes(state, (name,), runner.binaries)[name]
+            started = start_planes(runner, state, (name,))[name]
             if spec.liqo and spec.controller_kubeconfig.exists():
                 started += tuple(self._start_one(runner, spec, liqo(spec, extra_args=extra_args, env=env)))
             if spec.has_agent and spec.agent_kubeconfig.exists():
@@ -362,31 +369,6 @@ class Lab:
         if name == other:
             raise Invalid("a cluster cannot be cut off from itself", hint="name two of them")
         return Network(self.folder, state.mode), state.cluster(name).index, state.cluster(other).index
-
-    def _start_planes(
-        self,
-        state: State,
-        names: Sequence[str],
-        binaries: Mapping[str, Binaries],
-        sockets: Mapping[str, Sockets] | None = None,
-    ) -> dict[str, tuple[str, ...]]:
-        runner = self._runner(state, binaries)
-        specs = [state.cluster(name) for name in names]
-        for spec in specs:
-            if not runner.network.has_host(spec.name):
-                end([r for r in find(self.folder) if r.cluster == spec.name], self.folder, term_seconds=0)
-            spec.folder.mkdir(exist_ok=True, mode=0o700)
-            runner.network.ensure_host(spec.name, spec.index, spec.host)
-            ensure_relay(self.folder, spec, runner.network, (sockets or {}).get(spec.name, {}))
-        start_name_server(runner, state)
-        real = RealNodes.ready(runner) if any(spec.real for spec in specs) else None
-        ensure_routes(runner, state)
-
-        def start(spec: ClusterSpec) -> list[str]:
-            return [*runner.start_plane(spec), *(real.start(spec) if real and spec.real else ())]
-
-        started = together(runner, start, specs)
-        return {spec.name: tuple(parts) for spec, parts in zip(specs, started, strict=True)}
 
     def _start_one(self, runner: Runner, spec: ClusterSpec, component: Component) -> list[str]:
         if component.name == LIQO and not spec.controller_kubeconfig.exists():

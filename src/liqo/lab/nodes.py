@@ -1,7 +1,7 @@
 """The fake nodes of a cluster, and what kwok is told about them; pure."""
 
 import json
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -11,6 +11,11 @@ from liqo.lab.spec import PORTS, ClusterSpec
 LABEL = "type"  # kwok minds nodes with this label only, never Liqo's virtual ones
 LABEL_VALUE = "kwok"
 CAPACITY: Mapping[str, str] = {"cpu": "4", "memory": "8Gi", "ephemeral-storage": "64Gi", "pods": "110"}
+METRICS_PATH = "/metrics/nodes/{nodeName}/metrics/resource"  # kwok puts the name in
+PATH_ANNOTATION = (
+    "metrics.k8s.io/resource-metrics-path"  # where metrics-server asks, if not at a kubelet's own
+)
+CPU_ANNOTATION, MEMORY_ANNOTATION = "usage-cpu", "usage-memory"  # on a pod: what each container seems to use
 STAGES = Path(__file__).parent / "stages.yaml"
 
 # What a kubelet says about a healthy node: type, status, reason.
@@ -41,6 +46,7 @@ def forge_node(spec: ClusterSpec, number: int, version: str) -> Wire:
         "kind": "Node",
         "metadata": {
             "name": name,
+            "annotations": {PATH_ANNOTATION: METRICS_PATH.format(nodeName=name)},
             "labels": {
                 LABEL: LABEL_VALUE,
                 "kubernetes.io/hostname": name,
@@ -87,4 +93,50 @@ def forge_kwok_config(stages: str, pod_log: Path) -> str:
         "metadata": {"name": "pods"},
         "spec": {"logs": [{"logsFile": str(pod_log)}]},
     }
-    return f"{stages}---\n{json.dumps(logs, indent=2)}\n"
+    parts = (logs, forge_usage(), forge_metric())
+    return "".join([stages, *(f"---\n{json.dumps(part, indent=2)}\n" for part in parts)])
+
+
+def forge_usage() -> Wire:
+    """Return what kwok takes the containers of a pod to use: what its annotations say, or little."""
+
+    def said(annotation: str, default: str) -> Wire:
+        noted = f'pod.metadata.annotations["{annotation}"]'
+        has = f'"{annotation}" in pod.metadata.annotations'
+        return {"expression": f'Quantity({has} ? {noted} : "{default}")'}
+
+    usage = {"cpu": said(CPU_ANNOTATION, "1m"), "memory": said(MEMORY_ANNOTATION, "1Mi")}
+    return {
+        "apiVersion": "kwok.x-k8s.io/v1alpha1",
+        "kind": "ClusterResourceUsage",
+        "metadata": {"name": "pods"},
+        "spec": {"usages": [{"usage": usage}]},
+    }
+
+
+def forge_metric() -> Wire:
+    """Return the page on which kwok says that, as a kubelet does on /metrics/resource."""
+    place = {"container": "container.name", "namespace": "pod.metadata.namespace", "pod": "pod.metadata.name"}
+    labels = [{"name": name, "value": value} for name, value in place.items()]
+    rows: Sequence[tuple[str, str, list[Wire]]] = (
+        ("container_cpu_usage_seconds_total", 'pod.CumulativeUsage("cpu", container.name)', labels),
+        ("container_memory_working_set_bytes", 'pod.Usage("memory", container.name)', labels),
+        ("node_cpu_usage_seconds_total", 'node.CumulativeUsage("cpu")', []),
+        ("node_memory_working_set_bytes", 'node.Usage("memory")', []),
+    )
+    metrics = [
+        {
+            "name": name,
+            "dimension": "container" if labels else "node",
+            "kind": "counter" if name.endswith("_total") else "gauge",
+            "labels": labels,
+            "value": value,
+        }
+        for name, value, labels in rows
+    ]
+    return {
+        "apiVersion": "kwok.x-k8s.io/v1alpha1",
+        "kind": "Metric",
+        "metadata": {"name": "resource"},
+        "spec": {"path": METRICS_PATH, "metrics": metrics},
+    }

@@ -5,7 +5,7 @@ from pathlib import Path
 
 from liqo.errors import Invalid
 from liqo.lab.client import is_ready
-from liqo.lab.component import LIQO, LIQO_LAN, Component, liqo, liqo_lan, plane
+from liqo.lab.component import LIQO, LIQO_LAN, Component, liqo, liqo_lan, metrics_server, plane
 from liqo.lab.plane import in_parallel, read_cluster_id
 from liqo.lab.process import Running
 from liqo.lab.real import real_components
@@ -20,6 +20,7 @@ def components_of(spec: ClusterSpec) -> tuple[Component, ...]:
     return (
         *plane(spec, ""),
         *(real_components(spec, Path(), "") if spec.real else ()),
+        *((metrics_server(spec),) if spec.metrics else ()),
         *((liqo(spec),) if spec.liqo else ()),
         *((liqo_lan(spec),) if spec.has_agent else ()),
     )

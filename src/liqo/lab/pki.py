@@ -122,6 +122,20 @@ def make_pki(folder: Path, *, name: str, hosts: Sequence[str], etcd_host: str) -
     write_private(done, "")
 
 
+def make_front_pki(folder: Path) -> None:
+    """Write the CA and certificate as which an API server passes requests on, where they are missing.
+
+    The CA is one of its own: what it signs may come as anybody (kube-apiserver, --requestheader-client-ca-file).
+    """
+    if (folder / "front.crt").exists():
+        return
+    ca = make_ca("front proxy CA")
+    front = make_client(ca, "front-proxy-client")
+    write_private(folder / "front-ca.crt", ca.certificate_pem)
+    write_private(folder / "front.key", front.key_pem)
+    write_private(folder / "front.crt", front.certificate_pem)
+
+
 def _leaf(
     ca: Pair, subject: x509.Name, hosts: Sequence[str], purposes: Sequence[x509.ObjectIdentifier]
 ) -> Pair:

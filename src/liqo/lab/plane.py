@@ -15,7 +15,7 @@ from liqo.lab.kubeconfig import forge_kubeconfig
 from liqo.lab.network import Network
 from liqo.lab.node_space import enter_node
 from liqo.lab.nodes import LABEL, LABEL_VALUE, STAGES, forge_kwok_config, forge_node, node_name
-from liqo.lab.pki import make_pki
+from liqo.lab.pki import make_front_pki, make_pki
 from liqo.lab.process import Running, command_line, end, find, is_alive, launch, marks, small_env, tail
 from liqo.lab.progress import Progress
 from liqo.lab.spec import NAMESPACE, PORTS, ClusterSpec
@@ -195,6 +195,7 @@ def prepare(spec: ClusterSpec) -> None:
         "kubernetes.default.svc",
         "kubernetes.default.svc.cluster.local",
     )
+    make_front_pki(spec.pki)
     make_pki(spec.pki, name=spec.name, hosts=hosts, etcd_host=spec.private)
     wanted: Mapping[Path, tuple[str, str]] = {
         spec.kubeconfig: ("admin", spec.people_url),

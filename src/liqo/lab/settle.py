@@ -64,6 +64,7 @@ def with_cluster(
     kubelet_ca: bool | None = None,
     kubernetes: str | None = None,
     real: bool | None = None,
+    metrics: bool | None = None,
     liqo: bool | None,
     lan: bool | None = None,
     ports: Mapping[str, int],
@@ -97,6 +98,7 @@ def with_cluster(
         anonymous=spec.anonymous if anonymous is None else anonymous,
         kubelet_ca=spec.kubelet_ca if kubelet_ca is None else kubelet_ca,
         real=spec.real if real is None else real,
+        metrics=spec.metrics if metrics is None else metrics,
         liqo=spec.liqo if liqo is None else liqo,
         lan=spec.lan if lan is None else lan,
     )

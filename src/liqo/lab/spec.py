@@ -59,6 +59,7 @@ class ClusterSpec:
     kubernetes: str = ""  # an older version, "1.31"; "": the lab's newest
     kubelet_ca: bool = False  # whether the API server checks who a kubelet is, as k3s does
     real: bool = False  # whether it has a real node, on which pods really run
+    metrics: bool = False  # whether metrics-server runs in it
     liqo: bool = True
     lan: bool = True  # whether its LAN agent belongs to it; never without a LAN
     skew: float = 0.0  # seconds that Liqo's clock is ahead
@@ -139,6 +140,11 @@ class ClusterSpec:
     def controller_kubeconfig(self) -> Path:
         """The kubeconfig of Liqo's own ServiceAccount, written by whoever installs Liqo."""
         return self.folder / "controller.kubeconfig"
+
+    @property
+    def metrics_kubeconfig(self) -> Path:
+        """The kubeconfig of metrics-server's ServiceAccount."""
+        return self.folder / "metrics.kubeconfig"
 
     @property
     def has_agent(self) -> bool:

@@ -66,6 +66,7 @@ def format_state(state: State) -> str:
             "kubernetes": spec.kubernetes,
             "kubelet_ca": spec.kubelet_ca,
             "real": spec.real,
+            "metrics": spec.metrics,
             "liqo": spec.liqo,
             "lan": spec.lan,
             "skew": spec.skew,

@@ -89,7 +89,11 @@ class Abroad:
     def cluster_of(self, pod: Wire | None) -> str:
         """Return the cluster on whose virtual node a pod is bound, "" if it is bound to none."""
         name = pod["spec"].get("nodeName") if pod is not None else None
-        node = self.nodes.get(Key("", name)) if name else None
+        return self.cluster_at(name) if name else ""
+
+    def cluster_at(self, name: str) -> str:
+        """Return the cluster for which a virtual node stands, "" if there is no virtual node of that name."""
+        node = self.nodes.get(Key("", name))
         if node is None or labels_of(node).get(NODE_TYPE_LABEL) != VIRTUAL_NODE:
             return ""
         return labels_of(node).get(CLUSTER_ID_LABEL, "")

@@ -23,6 +23,8 @@ from liqo.api.names import (
     MANAGED_LABEL,
     NODE_TAINT,
     NODE_TYPE_LABEL,
+    USAGE_PATH,
+    USAGE_PATH_ANNOTATION,
     VIRTUAL_NODE,
 )
 from liqo.api.reasons import Reason
@@ -103,7 +105,11 @@ def forge_node(
     return {
         "apiVersion": NODE.api_version,
         "kind": NODE.kind,
-        "metadata": {"name": name, "labels": forge_labels(name, foreign, offer)},
+        "metadata": {
+            "name": name,
+            "labels": forge_labels(name, foreign, offer),
+            "annotations": forge_annotations(name),
+        },
         "spec": {"taints": [{"key": NODE_TAINT, "value": "true", "effect": "NoExecute"}]},
         "status": forge_status(capacity, address, ready, now),
     }
@@ -134,15 +140,23 @@ def forge_labels(name: str, foreign: ForeignCluster, offer: Advertisement) -> di
     return labels
 
 
-def forge_labels_patch(node: Wire, wanted: Mapping[str, str]) -> Wire | None:
-    """Return a merge patch that brings a node's labels to what they should be; None if they are so.
+def forge_annotations(name: str) -> dict[str, str]:
+    """Return the annotations of a virtual node: one endpoint serves all, so that its path has to name it."""
+    return {USAGE_PATH_ANNOTATION: f"{USAGE_PATH}/{name}"}
+
+
+def forge_metadata_patch(node: Wire, wanted: Mapping[str, str]) -> Wire | None:
+    """Return a merge patch that brings a node's labels, and annotations, to what they should be; None if they are so.
 
     Those that people gave it stay.
     """
     have = labels_of(node)
     patch: dict[str, str | None] = {k: v for k, v in wanted.items() if have.get(k) != v}
     patch |= dict.fromkeys(k for k in have if k not in wanted and (k in OURS or is_foreign_label(k)))
-    return {"metadata": {"labels": patch}} if patch else None
+    noted = node["metadata"].get("annotations") or {}
+    missing = {k: v for k, v in forge_annotations(node["metadata"]["name"]).items() if noted.get(k) != v}
+    changed = {k: v for k, v in {"labels": patch, "annotations": missing}.items() if v}
+    return {"metadata": changed} if changed else None
 
 
 def forge_status(capacity: Mapping[str, str], address: Address, ready: Readiness, now: datetime) -> Wire:

@@ -31,8 +31,8 @@ from liqo.node.decide import (
     Address,
     Readiness,
     forge_labels,
-    forge_labels_patch,
     forge_lease,
+    forge_metadata_patch,
     forge_node,
     forge_status_patch,
     readiness,
@@ -147,9 +147,9 @@ class VirtualNodes:
         )
         key, writes = Key.of(node), 0
         if offer is not None:
-            labels = forge_labels_patch(node, forge_labels(key.name, foreign, offer))
-            if labels is not None:
-                node, writes = await self.home.patch(NODE, key, labels, manager=MANAGER), 1
+            metadata = forge_metadata_patch(node, forge_labels(key.name, foreign, offer))
+            if metadata is not None:
+                node, writes = await self.home.patch(NODE, key, metadata, manager=MANAGER), 1
         patch = forge_status_patch(node, capacity, self.address, ready, now)
         if patch is None:
             return node, writes

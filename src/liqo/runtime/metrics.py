@@ -118,8 +118,8 @@ class Metrics:
         )
         self.kubelet_refused = Counter(
             "liqo_kubelet_refused",
-            "Requests that the kubelet endpoint did not serve, by why: NoCertificate, Forbidden, NotFound, Malformed, "
-            "TooMany, ForeignAway, Unknown.",
+            "Requests that the kubelet endpoint did not serve, by why: NoCertificate, NoCredentials, Forbidden, "
+            "NotFound, Malformed, TooMany, ForeignAway, NoUsage, Unknown.",
             ["reason"],
             registry=registry,
         )

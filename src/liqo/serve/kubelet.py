@@ -6,14 +6,17 @@ when the protocol changes is lost. Here one reader reads the head and all that f
 
 Whom we serve: a caller with a client certificate of this cluster's client CA who may use `nodes/proxy` of that node,
 which is what a kubelet asks for. The end user is not told to us; abroad, all is done with our own rights there.
+
+What pods use is another page, for whoever may `get` `nodes/metrics` of that node: metrics-server, which comes with the
+token of its ServiceAccount. A token is good for that page only.
 """
 
 import asyncio
 import socket
 import ssl
 from collections import Counter
-from collections.abc import Awaitable, Callable, Sequence
-from contextlib import suppress
+from collections.abc import Awaitable, Callable, Iterator, Sequence
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from datetime import timedelta
 from http import HTTPStatus
@@ -24,7 +27,19 @@ import structlog
 from liqo.errors import Fault, Malformed, Overloaded
 from liqo.runtime.metrics import Metrics
 from liqo.runtime.ports import Stream
-from liqo.serve.kubelet_head import HEAD_MAX, Ask, Verb, forge_head, parse_answer, parse_ask, parse_head
+from liqo.runtime.secret import Secret
+from liqo.serve.kubelet_head import (
+    HEAD_MAX,
+    Ask,
+    Head,
+    Verb,
+    forge_head,
+    parse_answer,
+    parse_ask,
+    parse_bearer,
+    parse_head,
+    parse_usage_path,
+)
 from liqo.serve.splice import CLOSE_WITHIN, carry_exactly, close, splice
 
 CONNECTIONS_MAX = (
@@ -37,6 +52,8 @@ ANSWER_WITHIN = timedelta(
 )  # for the head of the answer to an upgrade; a first line of logs may take hours
 BACKLOG = 128
 SWITCHING = 101
+TEXT_TYPE = "text/plain; charset=utf-8"
+USAGE_TYPE = "text/plain; version=0.0.4; charset=utf-8"  # the text format of Prometheus
 VERBS = {"GET": "get", "POST": "create"}  # as a kubelet maps methods to verbs
 
 log = structlog.get_logger()
@@ -46,7 +63,7 @@ _Ends = tuple[asyncio.StreamReader, asyncio.StreamWriter]
 
 @dataclass(frozen=True, slots=True)
 class Caller:
-    """Who a client certificate says that somebody is."""
+    """Who a client certificate or a token says that somebody is."""
 
     user: str
     groups: Sequence[str]
@@ -67,13 +84,17 @@ class Doorkeeper:
 
     Args:
         locate: (namespace, pod, container) at home → where it runs, None if on no virtual node.
-        allows: (caller, node, verb) → may he; "" is any node. Raises Fault where nobody can tell.
+        identify: whose token is that, None if nobody's. Raises Fault where nobody can tell.
+        allows: (caller, node, verb, subresource) → may he; "" is any node. Raises Fault likewise.
         open: opens a connection to the API server of a foreign cluster; raises Fault.
+        usage: what the pods on a virtual node use, as a page, None if there is no such node; raises Fault.
     """
 
     locate: Callable[[str, str, str], Where | None]
-    allows: Callable[[Caller, str, str], Awaitable[bool]]
+    identify: Callable[[Secret], Awaitable[Caller | None]]
+    allows: Callable[[Caller, str, str, str], Awaitable[bool]]
     open: Callable[[str], Awaitable[Stream]]
+    usage: Callable[[str], Awaitable[str | None]]
 
 
 class _No(Exception):  # noqa: N818  an answer, not an error
@@ -168,6 +189,12 @@ class Kubelet:
                 await writer.drain()
                 return
             caller = parse_caller(writer.get_extra_info("peercert"))
+            node = parse_usage_path(head)
+            if node is not None:
+                page = await self._usage(caller or await self._identify(head), node)
+                writer.write(_forge_answer(HTTPStatus.OK, page.encode(), USAGE_TYPE))
+                await writer.drain()
+                return
             if caller is None:
                 raise _No(
                     HTTPStatus.UNAUTHORIZED, "NoCertificate", "show a client certificate of this cluster"
@@ -178,14 +205,36 @@ class Kubelet:
         taken, where = await self._admit(caller, head.method, ask)
         await self._carry(taken, where, (reader, writer))
 
+    async def _identify(self, head: Head) -> Caller:
+        """Return whose token a request shows."""
+        token = parse_bearer(head)
+        with _telling():
+            caller = await self._doorkeeper.identify(token) if token is not None else None
+        if caller is None:
+            message = "show a token or a client certificate of this cluster"
+            raise _No(HTTPStatus.UNAUTHORIZED, "NoCredentials", message)
+        return caller
+
+    async def _usage(self, caller: Caller, node: str) -> str:
+        """Return what the pods on a virtual node use, to whoever may know."""
+        with _telling():
+            allowed = await self._doorkeeper.allows(caller, node, "get", "metrics")
+        if not allowed:
+            raise _No(HTTPStatus.FORBIDDEN, "Forbidden", "you may not get nodes/metrics of this node")
+        try:
+            page = await self._doorkeeper.usage(node)
+        except Fault as fault:
+            raise _No(HTTPStatus.SERVICE_UNAVAILABLE, "NoUsage", fault.message) from fault
+        if page is None:
+            raise _No(HTTPStatus.NOT_FOUND, "NotFound", "there is no such virtual node")
+        return page
+
     async def _admit(self, caller: Caller, method: str, ask: Ask | None) -> tuple[Ask, Where]:
         """Return what is asked for and where that runs, to whoever may know."""
         where = self._doorkeeper.locate(ask.namespace, ask.pod, ask.container) if ask is not None else None
         verb = VERBS.get(method, "update")
-        try:
-            allowed = await self._doorkeeper.allows(caller, where.node if where else "", verb)
-        except Fault as fault:
-            raise _No(HTTPStatus.SERVICE_UNAVAILABLE, "Unknown", "nobody can say whether you may") from fault
+        with _telling():
+            allowed = await self._doorkeeper.allows(caller, where.node if where else "", verb, "proxy")
         if not allowed:
             raise _No(HTTPStatus.FORBIDDEN, "Forbidden", f"you may not {verb} nodes/proxy of this node")
         if ask is None:
@@ -285,9 +334,18 @@ def parse_caller(certificate: dict[str, Any] | None) -> Caller | None:
     return Caller(names[0], (*groups, "system:authenticated"))
 
 
-def _forge_answer(status: HTTPStatus, body: bytes) -> bytes:
+@contextmanager
+def _telling() -> Iterator[None]:
+    """Say so where the API server does not tell who somebody is, or what he may."""
+    try:
+        yield
+    except Fault as fault:
+        raise _No(HTTPStatus.SERVICE_UNAVAILABLE, "Unknown", "nobody can say whether you may") from fault
+
+
+def _forge_answer(status: HTTPStatus, body: bytes, content: str = TEXT_TYPE) -> bytes:
     head = (
-        f"HTTP/1.1 {status.value} {status.phrase}\r\nContent-Type: text/plain; charset=utf-8\r\n"
+        f"HTTP/1.1 {status.value} {status.phrase}\r\nContent-Type: {content}\r\n"
         f"Content-Length: {len(body)}\r\nConnection: close\r\n\r\n"
     )
     return head.encode() + body

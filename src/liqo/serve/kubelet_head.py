@@ -1,11 +1,15 @@
-"""The request heads that an API server sends a kubelet, read strictly, and what is sent on abroad instead; pure.
+"""The request heads that are sent to a kubelet, read strictly, and what is sent on abroad instead; pure.
 
-Four requests are taken (kubelet API, `pkg/kubelet/server/server.go`):
+An API server sends four that go on (kubelet API, `pkg/kubelet/server/server.go`):
 
     GET  /containerLogs/NAMESPACE/POD/CONTAINER     answered as it is
     POST /exec/NAMESPACE/POD/CONTAINER              an upgrade to SPDY
     POST /attach/NAMESPACE/POD/CONTAINER            likewise
     POST /portForward/NAMESPACE/POD                 likewise
+
+and metrics-server one that we answer ourselves:
+
+    GET  /metrics/resource/NODE                     what the pods on a virtual node use
 
 Nothing is copied but by an allow-list, so that what one parser overlooks the next one never sees.
 """
@@ -16,7 +20,7 @@ from dataclasses import dataclass
 from enum import StrEnum
 from urllib.parse import parse_qsl, quote, urlencode
 
-from liqo.api.names import LABEL_MAX
+from liqo.api.names import LABEL_MAX, USAGE_PATH
 from liqo.errors import Malformed
 from liqo.runtime.secret import Secret
 
@@ -34,7 +38,8 @@ _VALUE = re.compile(r"[\t !-~\x80-\xff]*")
 _LABEL = re.compile(r"[a-z0-9]([-a-z0-9]*[a-z0-9])?")
 _SUBDOMAIN = re.compile(r"[a-z0-9]([-a-z0-9.]*[a-z0-9])?")
 _PROTOCOL = re.compile(r"[a-z0-9.]{1,64}")
-_ONCE = frozenset({"host", "content-length", "connection", "upgrade"})
+_BEARER = re.compile(r"[Bb]earer +([A-Za-z0-9._~+/-]+=*)")  # RFC 6750 §2.1
+_ONCE = frozenset({"host", "content-length", "connection", "upgrade", "authorization"})
 
 
 class Verb(StrEnum):
@@ -127,6 +132,26 @@ def _parse_fields(lines: Sequence[str]) -> dict[str, list[str]]:
             raise Malformed(f"{name} comes twice")
         found.append(value.strip(" \t"))
     return fields
+
+
+def parse_usage_path(head: Head) -> str | None:
+    """Return of which node the usage is asked for, None if something else is asked for.
+
+    Raises:
+        Malformed: the path is that of usage, what is asked for on it is not.
+    """
+    if not head.path.startswith(f"{USAGE_PATH}/"):
+        return None
+    node = head.path.removeprefix(f"{USAGE_PATH}/")
+    if head.method != "GET" or len(node) > NAME_MAX or not _SUBDOMAIN.fullmatch(node):
+        raise Malformed("not a question for the usage of a node")
+    return node
+
+
+def parse_bearer(head: Head) -> Secret | None:
+    """Return the bearer token of a request, None if it has none."""
+    match = _BEARER.fullmatch(head.one("authorization"))
+    return Secret(match[1]) if match else None
 
 
 def parse_ask(head: Head) -> Ask | None:

@@ -1,6 +1,5 @@
-"""What the kubelet endpoint knows: where pods are, who may, and which address nodes publish."""
+"""What the kubelet endpoint knows: where pods are, and which address nodes publish."""
 
-from datetime import timedelta
 from typing import Any
 
 import pytest
@@ -9,12 +8,11 @@ from liqo.api.kinds import SERVICE, VALIDATING_WEBHOOK
 from liqo.api.meta import Wire
 from liqo.api.names import node_name, remote_namespace
 from liqo.app.controller import Options
-from liqo.app.kubelet import NO_FOR, YES_FOR, Reviews, Ways, client_ca, published_host
+from liqo.app.kubelet import Ways, client_ca, published_host
 from liqo.app.stores import make_stores
 from liqo.errors import Absent, Unreachable
 from liqo.node.abroad import Abroad, Place
 from liqo.serve.kubelet import Caller, Where, parse_caller
-from manual_clock import ManualClock
 
 HOME_ID, FOREIGN_ID = "a" * 32, "b" * 32
 NODE = node_name("milan", FOREIGN_ID)
@@ -22,15 +20,10 @@ API_SERVER = Caller("kube-apiserver-kubelet-client", ("system:masters", "system:
 
 
 class Answering:
-    """An API server that says whether somebody may, and has at most one Service."""
+    """An API server that has at most one Service."""
 
-    def __init__(self, *, allowed: bool = True, cluster_ip: str | None = None, webhook: str = "") -> None:
-        self.allowed, self.cluster_ip, self.webhook = allowed, cluster_ip, webhook
-        self.asked: list[Wire] = []
-
-    async def post(self, _path: str, body: Wire) -> Wire:
-        self.asked.append(body["spec"])
-        return {"status": {"allowed": self.allowed}}
+    def __init__(self, *, cluster_ip: str | None = None, webhook: str = "") -> None:
+        self.cluster_ip, self.webhook = cluster_ip, webhook
 
     async def get(self, kind: object, _key: object) -> Wire:
         if kind is SERVICE and self.cluster_ip is not None:
@@ -97,29 +90,6 @@ def test_what_the_other_cluster_says_of_a_namespace_counts() -> None:
 async def test_who_stands_by_uses_no_credentials_of_a_peering_that_is_over() -> None:
     with pytest.raises(Unreachable, match="no peering"):
         await ways(leads=False).open(FOREIGN_ID)
-
-
-async def test_an_answer_is_believed_for_a_while_and_for_that_node_and_verb_only() -> None:
-    server, clock = Answering(), ManualClock()
-    cluster: Any = server
-    reviews = Reviews(cluster, clock)
-    for node, verb in ((NODE, "get"), (NODE, "get"), (NODE, "create"), ("other", "get")):
-        assert await reviews.allows(API_SERVER, node, verb)
-    assert [(s["resourceAttributes"]["name"], s["resourceAttributes"]["verb"]) for s in server.asked] == [
-        (NODE, "get"),
-        (NODE, "create"),
-        ("other", "get"),
-    ]
-    assert server.asked[0]["resourceAttributes"]["subresource"] == "proxy"
-    assert server.asked[0]["groups"] == ["system:masters", "system:authenticated"]
-    server.allowed = False
-    await clock.advance(YES_FOR - timedelta(seconds=1))
-    assert await reviews.allows(API_SERVER, NODE, "get")
-    await clock.advance(timedelta(seconds=1))
-    assert not await reviews.allows(API_SERVER, NODE, "get")
-    server.allowed = True
-    await clock.advance(NO_FOR)
-    assert await reviews.allows(API_SERVER, NODE, "get")
 
 
 @pytest.mark.parametrize(

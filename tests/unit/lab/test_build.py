@@ -4,7 +4,9 @@ import pytest
 
 from liqo.errors import Invalid, Unavailable
 from liqo.lab.build import (
+    METRICS,
     NEWEST,
+    NODE,
     PACKAGES,
     cache_folder,
     check_kubernetes,
@@ -49,6 +51,13 @@ def test_each_older_kubernetes_has_a_module_of_its_own_and_the_same_sources() ->
         assert shared == {"main.go", "kubernetes.go", "kubectl.go"}
 
 
+def test_what_few_labs_need_has_a_module_of_its_own() -> None:
+    for folder in (NODE, METRICS):
+        sources = read_sources(source_folder(folder))
+        assert kubernetes_version(sources["go.mod"].decode()).startswith("v")
+        assert sources["main.go"] == read_sources(source_folder())["main.go"]
+
+
 def test_a_kubernetes_that_there_is_not_is_told_with_those_that_there_are() -> None:
     newest = kubernetes_version(read_sources(source_folder())["go.mod"].decode())
     minor = ".".join(newest.removeprefix("v").split(".")[:2])
@@ -70,6 +79,7 @@ def test_missing_sources_are_said(tmp_path: Path) -> None:
     ("go_mod", "version"),
     [
         ("require k8s.io/kubernetes v1.37.2\n", "v1.37.2"),
+        ("require sigs.k8s.io/metrics-server v0.9.0\n", "v0.9.0"),
         ("require (\n\tk8s.io/kubectl v0.0.0\n\tk8s.io/kubernetes v1.38.0-rc.1 // x\n)\n", "v1.38.0-rc.1"),
     ],
 )

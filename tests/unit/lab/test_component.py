@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from liqo.lab.component import Component, etcd, kube_apiserver, liqo, plane
+from liqo.lab.component import Component, etcd, kube_apiserver, liqo, metrics_server, plane
 from liqo.lab.nodes import CAPACITY, STAGES, forge_kwok_config, forge_node
 from liqo.lab.plane import waves
 from liqo.lab.spec import PORTS, ClusterSpec, Mode
@@ -23,7 +23,7 @@ def told(component: Component) -> str:
 
 
 def test_a_cluster_is_these_programs() -> None:
-    text = "".join(map(told, (*plane(ROME, ""), liqo(replace(ROME, skew=-90)))))
+    text = "".join(map(told, (*plane(ROME, ""), metrics_server(ROME), liqo(replace(ROME, skew=-90)))))
     if os.environ.get("UPDATE"):
         GOLDEN.write_text(text)
     assert text == GOLDEN.read_text()
@@ -40,7 +40,9 @@ def test_checking_kubelets_is_one_flag_more() -> None:
 
 
 def test_nothing_on_loopback_listens_on_an_address_of_somebody_else() -> None:
-    text = "".join(told(component) for component in (*plane(LOOPBACK, ""), liqo(LOOPBACK)))
+    text = "".join(
+        told(component) for component in (*plane(LOOPBACK, ""), metrics_server(LOOPBACK), liqo(LOOPBACK))
+    )
     assert "0.0.0.0" not in text
     assert "127.0.0.1" not in text
     assert "--allow-loopback" in text

@@ -7,7 +7,7 @@ from cryptography.hazmat.primitives.serialization import load_pem_private_key, l
 from cryptography.x509.oid import ExtendedKeyUsageOID, NameOID
 from cryptography.x509.verification import PolicyBuilder, Store, VerificationError
 
-from liqo.lab.pki import ADMINS, NOT_BEFORE, make_pki
+from liqo.lab.pki import ADMINS, NOT_BEFORE, make_front_pki, make_pki
 
 
 def load(path: Path) -> x509.Certificate:
@@ -18,6 +18,7 @@ def load(path: Path) -> x509.Certificate:
 def pki(tmp_path_factory: pytest.TempPathFactory) -> Path:
     folder = tmp_path_factory.mktemp("pki")
     make_pki(folder, name="rome", hosts=("10.77.0.11", "127.0.0.1", "rome.lab"), etcd_host="127.0.0.1")
+    make_front_pki(folder)
     return folder
 
 
@@ -53,6 +54,15 @@ def test_a_client_is_who_its_certificate_says(pki: Path, who: str, user: str, gr
     assert groups == ([group] if group else [])
     usage = certificate.extensions.get_extension_for_class(x509.ExtendedKeyUsage).value
     assert list(usage) == [ExtendedKeyUsageOID.CLIENT_AUTH]
+
+
+def test_who_may_come_as_anybody_is_of_a_ca_that_signs_nothing_else(pki: Path) -> None:
+    issuers = {path.name: load(path).issuer for path in pki.glob("*.crt")}
+    front = {name for name, issuer in issuers.items() if issuer == issuers["front-ca.crt"]}
+    assert front == {"front-ca.crt", "front.crt"}
+    before = load(pki / "front.crt")
+    make_front_pki(pki)
+    assert load(pki / "front.crt") == before
 
 
 def test_keys_are_private(pki: Path) -> None:

@@ -26,6 +26,7 @@ def states(draw: st.DrawFn) -> State:
             anonymous=draw(st.booleans()),
             kubernetes=draw(st.sampled_from(["", "1.31"])),
             kubelet_ca=draw(st.booleans()),
+            metrics=draw(st.booleans()),
             liqo=draw(st.booleans()),
             skew=draw(st.floats(-1e6, 1e6)),
             ports=draw(st.dictionaries(st.sampled_from(sorted(PORTS)), st.integers(1, 65_535))),

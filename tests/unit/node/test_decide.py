@@ -15,7 +15,7 @@ from liqo.node.decide import (
     Readiness,
     forge_conditions,
     forge_labels,
-    forge_labels_patch,
+    forge_metadata_patch,
     forge_status_patch,
     readiness,
     wanted,
@@ -122,15 +122,18 @@ def test_labels_follow_the_offer_and_the_foreign_cluster_and_people_s_own_stay()
     before = forge_labels(
         "n", named("milan", **{"liqo.io/autojoined": "true"}), offer(**{"foreign.liqo.io/gpu": "a"})
     )
-    wire = {"metadata": {"name": "n", "labels": {**before, "mine": "stays"}}}
-    assert forge_labels_patch(wire, before) is None
+    noted = {"metrics.k8s.io/resource-metrics-path": "/metrics/resource/n"}
+    wire = {"metadata": {"name": "n", "labels": {**before, "mine": "stays"}, "annotations": noted}}
+    assert forge_metadata_patch(wire, before) is None
     after = forge_labels("n", named("milan"), offer(**{"kubernetes.io/arch": "arm64"}))
-    patch = forge_labels_patch(wire, after)
+    patch = forge_metadata_patch(wire, after)
     assert patch == {
         "metadata": {
             "labels": {"kubernetes.io/arch": "arm64", "foreign.liqo.io/gpu": None, "liqo.io/autojoined": None}
         }
     }
+    before_that = {"metadata": {**wire["metadata"], "annotations": {"mine": "stays"}}}
+    assert forge_metadata_patch(before_that, before) == {"metadata": {"annotations": noted}}
 
 
 def node(capacity: dict[str, str], ready: Readiness, at: datetime) -> dict[str, Any]:

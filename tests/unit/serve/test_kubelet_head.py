@@ -9,7 +9,17 @@ from hypothesis import strategies as st
 
 from liqo.errors import Malformed
 from liqo.runtime.secret import Secret
-from liqo.serve.kubelet_head import HEAD_MAX, Ask, Verb, forge_head, parse_answer, parse_ask, parse_head
+from liqo.serve.kubelet_head import (
+    HEAD_MAX,
+    Ask,
+    Verb,
+    forge_head,
+    parse_answer,
+    parse_ask,
+    parse_bearer,
+    parse_head,
+    parse_usage_path,
+)
 
 UPGRADE = (
     "Connection: Upgrade",
@@ -203,3 +213,47 @@ def test_what_is_no_answer_is_malformed(head: bytes) -> None:
 
 def test_logs_are_the_only_thing_that_stays_http() -> None:
     assert [v for v in Verb if not Ask(v, "", "", "", (), ()).upgrades] == [Verb.LOGS]
+
+
+@pytest.mark.parametrize(
+    ("target", "node"),
+    [
+        ("/metrics/resource/liqo-milan-abcdef", "liqo-milan-abcdef"),
+        ("/metrics/resource/a.b?x=y", "a.b"),
+        ("/metrics/resource", None),
+        ("/metrics/cadvisor", None),
+        ("/containerLogs/shop/web-1/main", None),
+    ],
+)
+def test_usage_is_asked_for_by_the_name_of_a_node(target: str, node: str | None) -> None:
+    assert parse_usage_path(parse_head(raw("GET", target))) == node
+
+
+@pytest.mark.parametrize(
+    ("method", "node"), [("GET", ""), ("GET", "a/b"), ("GET", "%61"), ("GET", "a" * 254), ("POST", "a")]
+)
+def test_what_is_no_node_has_no_usage(method: str, node: str) -> None:
+    with pytest.raises(Malformed):
+        parse_usage_path(parse_head(raw(method, f"/metrics/resource/{node}")))
+
+
+@pytest.mark.parametrize(
+    ("fields", "token"),
+    [
+        ((), None),
+        (("Authorization: Bearer a.b-c_d~e+f/g==",), "a.b-c_d~e+f/g=="),
+        (("authorization: bearer abc",), "abc"),
+        (("Authorization: Basic abc",), None),
+        (("Authorization: Bearer",), None),
+        (("Authorization: Bearer a b",), None),
+        (("Authorization: Bearer a,Bearer b",), None),
+    ],
+)
+def test_a_token_is_one_word(fields: tuple[str, ...], token: str | None) -> None:
+    found = parse_bearer(parse_head(raw("GET", "/metrics/resource/n", *fields)))
+    assert (found.reveal() if found is not None else None) == token
+
+
+def test_two_tokens_are_none() -> None:
+    with pytest.raises(Malformed, match="twice"):
+        parse_head(raw("GET", "/metrics/resource/n", "Authorization: Bearer a", "Authorization: Bearer b"))
