@@ -88,7 +88,7 @@ def proxied(
     lab_factory: LabFactory, eventually: Eventually, tmp_path_factory: pytest.TempPathFactory
 ) -> Iterator[Proxied]:
     with behind_proxy(lab_factory(), eventually, tmp_path_factory.mktemp("proxy")) as behind:
-        made = Proxied(behind.peers, behind.proxy, behind.fronts)
+        made = Proxied(behind.peers, behind.proxy, behind.fronts, behind.folder)
         made.apart = made.names()
         for victim in FRONTS:
             learn(made, victim)
