@@ -8,6 +8,7 @@ which the tokens there are signed. Each line on standard input is an order and i
     {"clients": [ADDRESS], "pid": 4711, "write": "create nodes", "at": 1, "after": true}
                       begin a new count; kill at the first such write, after its answer
     {"seconds": 60}   tokens that are issued from now on last so long; 0: as they are
+    {"asked": 600}    so long a token is asked for from now on, whatever the client asks; 0: as it asks
     {"certificates": true}
                       show what is in the files now, and end all connections
     {}                nothing new; the answer is {"writes": ["create nodes", …], "killed": true} at any time
@@ -92,6 +93,7 @@ class Proxy:
     def __init__(self, session: aiohttp.ClientSession) -> None:
         self.plan = Plan()
         self.seconds = 0  # of the tokens that are issued; 0: as they are
+        self.asked = 0  # of the tokens that are asked for; 0: as they are
         self._session = session
         self._fronts: list[tuple[web.Server, ssl.SSLContext, Path]] = []
 
@@ -121,6 +123,10 @@ class Proxy:
         body = await request.read()
         if meant and not plan.after:
             return self._kill(plan, request)
+        if self.asked and request.method == "POST" and request.path.endswith("/token"):
+            wanted = json.loads(body)
+            wanted["spec"]["expirationSeconds"] = self.asked
+            body = json.dumps(wanted).encode()
         headers = [(name, value) for name, value in request.headers.items() if name not in OWN]
         target = f"{url}{request.raw_path}"
         async with self._session.request(
@@ -158,6 +164,7 @@ class Proxy:
         while line := await lines.readline():
             order = json.loads(line)
             self.seconds = order.pop("seconds", self.seconds)
+            self.asked = order.pop("asked", self.asked)
             if order.pop("certificates", False):
                 await self.show_anew()
             if order:
