@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from dns_servers import Serve
+from dns_servers import KEY, Serve
 from liqo.adapters.dns_address import parse_servers
 from liqo.adapters.dns_update import publish, read_key
 from liqo.app.dns import entries_there, look
@@ -19,11 +19,6 @@ pytestmark = pytest.mark.lab
 
 DOMAIN = "mydomain.com"
 ID = "a" * 32
-KEY = """key "liqo-key" {
-	algorithm hmac-sha256;
-	secret "c2VjcmV0c2VjcmV0c2VjcmV0c2VjcmV0c2VjcmV0c2U=";
-};
-"""
 
 
 def liqo(*args: str) -> subprocess.CompletedProcess[str]:

@@ -8,7 +8,7 @@ from datetime import UTC, datetime
 
 import pytest
 
-from dns_servers import NameServer, Serve
+from dns_servers import NameServer, Serve, seed_zone
 from liqo.adapters.dns import NameServers, encode_domain
 from liqo.api.reasons import Reason
 from liqo.discovery.dns import Type
@@ -22,24 +22,7 @@ NOW = datetime(2026, 11, 23, tzinfo=UTC)
 DOMAIN = "mydomain.com"
 ID1, ID2 = "a" * 32, "b" * 32
 
-# The seed's zone with its placeholders filled; the blanks at the start of a line mean the name above.
-SEED = f"""
-mydomain.com.                    PTR     liqo1._liqo._tcp.mydomain.com.
-                                 PTR     liqo2._liqo._tcp.mydomain.com.
-
-liqo1._liqo._tcp.mydomain.com.   SRV     0 0 6443 apiserver1.mydomain.com.
-
-liqo1._liqo._tcp.mydomain.com.   TXT     "id={ID1}" "namespace=liqo"
-
-apiserver1.mydomain.com.         A       192.0.2.1
-
-liqo2._liqo._tcp.mydomain.com.   SRV     0 0 6443 apiserver2.mydomain.com.
-
-liqo2._liqo._tcp.mydomain.com.   TXT     "id={ID2}" "namespace=liqo"
-
-apiserver2.mydomain.com.         CNAME   server2.mydomain.com.
-server2.mydomain.com.            A       192.0.2.2
-"""
+SEED = seed_zone((ID1, "192.0.2.1"), (ID2, "192.0.2.2"))
 
 
 @pytest.fixture(params=["coredns", "bind"])
