@@ -83,7 +83,7 @@ async def look(domain: str, server: str, service: str = SERVICE) -> Shown:
     finally:
         await resolver.close()
     proof = Reason.PLAIN_DNS if Reason.PLAIN_DNS in proofs else min(proofs)
-    _, problems = sum_up(listed, found, home_id="")
+    _, problems = ({}, []) if listed.silent else sum_up(listed, found, home_id="")
     return Shown(
         domain=name, server=server, instances=found, problems=problems, fault=listed.fault, proof=proof
     )

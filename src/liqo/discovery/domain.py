@@ -52,7 +52,13 @@ class Listed:
     @property
     def lost(self) -> dict[str, Reason]:
         """The names of which nobody knows what stands there now, and why."""
-        return {name: a.fault for name, a in self.answers.items() if a.fault in _LOST}
+        lost = _lost(self.answers.values())
+        return {name: a.fault for name, a in self.answers.items() if a.fault in lost}
+
+    @property
+    def silent(self) -> bool:
+        """Whether nobody knows anything of the domain now."""
+        return len(self.lost) == len(self.answers)
 
     @property
     def fault(self) -> Reason | None:
@@ -62,7 +68,15 @@ class Listed:
         return next(iter([*self.lost.values(), *(a.fault for a in self.answers.values())]))
 
 
-_LOST = SILENT | {Reason.CNAME_LOOP}  # a mistake in the zone is nobody's leaving it
+def _lost(answers: Collection[Answer]) -> frozenset[Reason]:
+    """Return the faults after which nobody knows what stands at a name; a mistake in a zone is nobody's leaving it.
+
+    One name may well not exist, as `_liqo._tcp` where clusters are listed at the domain itself. Where none does, the
+    domain is gone or its servers have lost it: a lapsed registration and a zone that is not loaded look alike.
+    """
+    lost = SILENT | {Reason.CNAME_LOOP}
+    exists = any(a.fault in {None, Reason.CNAME_LOOP} for a in answers)
+    return lost if exists else lost | {Reason.NO_SUCH_DOMAIN}
 
 
 def list_up(answers: Mapping[str, Answer], before: Mapping[str, Collection[str]]) -> Listed:
@@ -77,9 +91,10 @@ def list_up(answers: Mapping[str, Answer], before: Mapping[str, Collection[str]]
         before: what stood at each name when it was last asked.
     """
     lists: dict[str, Collection[str]] = {}
+    lost = _lost(answers.values())
     for name, answer in answers.items():
         now = {r for r in answer.records if isinstance(r, str) and r}
-        lists[name] = now.union(before.get(name, ())) if answer.fault in _LOST else now
+        lists[name] = now.union(before.get(name, ())) if answer.fault in lost else now
     names = sorted(set().union(*lists.values()))
     surplus = max(len(names) - FOUND_MAX, 0)
     return Listed(instances=names[:FOUND_MAX], answers=answers, lists=lists, surplus=surplus)

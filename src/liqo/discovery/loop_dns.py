@@ -150,9 +150,11 @@ class SearchDomains:
         before, began = self.searched.get(key.name, Searched()), self.clock.now()
         listed = await list_instances(resolver, domain, config.service, before.lists)
         result = "answered" if listed.fault is None else str(listed.fault)
-        if len(listed.lost) == len(listed.answers):
+        if listed.silent:
             self.took(result, self.clock.now() - began)
-            said = condition(ConditionType.ANSWERED, False, listed.fault or Reason.BAD_ANSWER)
+            reason = listed.fault or Reason.BAD_ANSWER
+            message = f"{reason.sentence} Whoever was found stays."
+            said = condition(ConditionType.ANSWERED, False, reason, message)
             return Outcome(wake=wake, writes=await self._tell(search, wire, {}, [said]), outcome="waiting")
         asked = (domain, config.service, config.dns_server)
         anew = before.asked != asked
