@@ -1,5 +1,6 @@
 """What a whole domain adds up to: its clusters, and what is wrong in it; pure."""
 
+from collections import Counter
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
@@ -161,14 +162,17 @@ def status_fields(sightings: Mapping[str, Sighting], problems: Sequence[Problem]
     }
 
 
-def conditions(listed: Listed, found: Mapping[str, Known]) -> list[Condition]:
-    """Return what is true of a domain whose servers have answered."""
-    if listed.fault is not None:
-        answered = condition(ConditionType.ANSWERED, False, listed.fault)
-    else:
-        answered = condition(
-            ConditionType.ANSWERED, True, Reason.ANSWERED if listed.instances else Reason.NO_INSTANCES
-        )
+def _summary(problems: Sequence[Problem]) -> list[str]:
+    """Return a sentence with the number of problems by reason, the most frequent first; none without any."""
+    counts = sorted(Counter(str(p.reason) for p in problems).items(), key=lambda pair: (-pair[1], pair[0]))
+    return [f"Problems: {', '.join(f'{reason} ×{count}' for reason, count in counts)}."] if counts else []
+
+
+def conditions(listed: Listed, found: Mapping[str, Known], problems: Sequence[Problem]) -> list[Condition]:
+    """Return what is true of a domain whose servers have answered; of problems, how many there are of each kind."""
+    reason = listed.fault or (Reason.ANSWERED if listed.instances else Reason.NO_INSTANCES)
+    message = " ".join([reason.sentence, *_summary(problems)])
+    answered = condition(ConditionType.ANSWERED, listed.fault is None, reason, message)
     proofs = {a.proof for a in listed.answers.values() if a.fault is None}
     seen = [k.sighting for k in found.values() if k.sighting is not None]
     if Reason.PLAIN_DNS in proofs or not proofs or not all(s.authenticated for s in seen):

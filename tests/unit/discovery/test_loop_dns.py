@@ -303,6 +303,18 @@ async def test_a_name_server_that_is_new_and_silent_about_one_removes_nobody(sea
     assert search.problems == {f"a.{APEX}": "ServerAway"}
 
 
+async def test_of_many_problems_the_first_hundred_are_shown_and_all_are_counted_by_reason() -> None:
+    search = Search(
+        Zone({APEX: instances([*(f"a{n}" for n in range(60)), *(f"b{n}" for n in range(90)), "c"])})
+    )
+    search.zone.more = {(f"a{n}.{APEX}", Type.SRV): says() for n in range(60)}
+    search.zone.more |= {(f"b{n}.{APEX}", Type.TXT): says() for n in range(90)}
+    await search.run()
+    assert (search.found, search.status["problemCount"], len(search.status["problems"])) == ({"c"}, 150, 100)
+    message = next(c["message"] for c in search.status["conditions"] if c["type"] == "Answered")
+    assert message == "A name server answered for the domain. Problems: NoTXT ×90, NoSRV ×60."
+
+
 async def test_of_two_with_one_id_the_first_by_name_counts_from_one_search_to_the_next() -> None:
     search = Search(Zone({APEX: instances(["x.1", "x.2"])}))
     for _ in range(2):
