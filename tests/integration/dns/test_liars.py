@@ -1,7 +1,7 @@
 """Name servers that are dead, broken or lie: the resolver says what happened and never fails."""
 
 import asyncio
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 
 import dns.flags
@@ -17,7 +17,11 @@ from liqo.discovery.dns import Answer, Type
 
 
 @asynccontextmanager
-async def server(udp: Say, tcp: Say = lambda _query: None) -> AsyncIterator[NameServers]:
+async def server(
+    udp: Say, tcp: Say = lambda _query: None, closed: Callable[[], None] = lambda: None
+) -> AsyncIterator[NameServers]:
+    """Run a server that answers one question on each stream, and tells when the other side has closed one."""
+
     class Udp(asyncio.DatagramProtocol):
         def connection_made(self, transport: asyncio.BaseTransport) -> None:
             self.transport = transport
@@ -35,6 +39,7 @@ async def server(udp: Say, tcp: Say = lambda _query: None) -> AsyncIterator[Name
                 writer.write(len(said).to_bytes(2) + said)
                 await writer.drain()
                 await reader.read()
+                closed()
         except (asyncio.IncompleteReadError, ConnectionError):
             pass
         finally:
@@ -88,6 +93,21 @@ async def test_of_an_answer_that_is_cut_off_over_tcp_too_nobody_knows_the_rest()
     ) as resolver:
         said = await resolver.ask(NAME, Type.PTR)
     assert (said.records, said.fault, said.silent) == (["a.example"], Reason.BAD_ANSWER, True)
+
+
+async def test_a_stream_that_went_dead_is_given_up_for_a_new_one() -> None:
+    async with server(CUT["with the sign of it"], lambda query: answer(query, PTR)) as resolver:
+        faults = [(await resolver.ask(NAME, Type.PTR)).fault for _ in range(3)]
+    assert faults == [None, Reason.SERVER_AWAY, None]
+
+
+async def test_a_stream_on_which_nobody_asks_any_more_is_closed() -> None:
+    closed = asyncio.Event()
+    async with server(CUT["with the sign of it"], lambda query: answer(query, PTR), closed.set) as resolver:
+        assert (await resolver.ask(NAME, Type.PTR)).fault is None
+        async with asyncio.timeout(30):
+            await closed.wait()
+        assert (await resolver.ask(NAME, Type.PTR)).fault is None
 
 
 async def test_aliases_without_end_come_to_an_end() -> None:
