@@ -17,13 +17,15 @@ from pathlib import Path
 from typing import Any
 
 from bench import dns, pods
-from bench.lan import measure_lan
+from bench.before import BEFORE, SYSTEM
+from bench.lan import measure_flood, measure_lan
 from bench.measure import FOREIGN, HOME, Clusters, quantile, resident
 from liqo.app.lab import up_with_liqo
 from liqo.lab.lab import Lab
 from liqo.lab.progress import OnConsole
 
 RUNS = 20
+PARTS = ("peering", "discovery", "pods")
 PODS = (10, 100, 1_000, 3_000)
 
 
@@ -59,12 +61,8 @@ async def measure(lab: Lab, runs: int) -> list[Figure]:
         memory = resident(lab, HOME)
         unjoins.append(await clusters.unjoin())
         starts = [await clusters.start() for _ in range(3)]
-        seen, gone = await measure_lan(lab, clusters)
-        domains = await dns.measure(clusters, (10, 100, 1_000))
 
-    def time(what: str, seconds: float, budget: float) -> Figure:
-        return Figure(what, round(seconds, 3), "s", budget, round(seconds / unit, 1))
-
+    time = partial(_time, unit)
     return [
         Figure("one small write, the unit of ratios", round(unit, 4), "s", None),
         time("join → node Ready, P50", quantile(joins, 0.5), 0.5),
@@ -72,14 +70,29 @@ async def measure(lab: Lab, runs: int) -> list[Figure]:
         time("unjoin, both live, P50", quantile(unjoins, 0.5), 5.0),
         time("unjoin, both live, P99", quantile(unjoins, 0.99), 5.0),
         time("start → first reconcile", max(starts), 2.0),
-        time("LAN: announcement → ForeignCluster, P50", quantile(seen, 0.5), 0.3),
-        time("LAN: announcement → ForeignCluster, P99", quantile(seen, 0.99), 0.3),
-        time("LAN: goodbye → source gone, P99", quantile(gone, 0.99), 2.0),
         Figure("memory with one peer", round(memory, 1), "MiB", 100),
         *idle_figures(HOME, before[HOME], after[HOME], 12),
         *idle_figures(FOREIGN, before[FOREIGN], after[FOREIGN], 10),
-        *(Figure(*row) for row in domains),
     ]
+
+
+async def measure_discovery(lab: Lab) -> list[Figure]:
+    async with Clusters(lab) as clusters:
+        time = partial(_time, await clusters.yardstick())
+        seen, gone = await measure_lan(lab, clusters)
+        domains = await dns.measure(clusters, (10, 100, dns.MANY))
+        flood = await measure_flood(lab, clusters)
+    return [
+        time("LAN: announcement → ForeignCluster, P50", quantile(seen, 0.5), 0.3),
+        time("LAN: announcement → ForeignCluster, P99", quantile(seen, 0.99), 0.3),
+        time("LAN: goodbye → source gone, P99", quantile(gone, 0.99), 2.0),
+        *(Figure(*row) for row in (*flood, *domains)),
+    ]
+
+
+def _time(unit: float, what: str, seconds: float, budget: float) -> Figure:
+    """Return a time also as a multiple of the unit."""
+    return Figure(what, round(seconds, 3), "s", budget, round(seconds / unit, 1))
 
 
 async def idle(clusters: Clusters) -> dict[str, Counter[tuple[str, str]]]:
@@ -102,11 +115,13 @@ def idle_figures(
 
 
 def show(figures: list[Figure]) -> None:
-    print(f"{'what':<42} {'value':>9} {'':<4} {'budget':>8} {'':<7} {'x small write':>13}")
+    head = f"{'what':<42} {'value':>9} {'':<4} {'budget':>8} {'':<7} {'x small write':>13}"
+    print(f"{head}  {SYSTEM}")
     for f in figures:
         budget = "" if f.budget is None else f"{f.budget:g}"
         ratio = "" if f.ratio is None else f"{f.ratio:g}"
-        print(f"{f.what:<42} {f.value:>9g} {f.unit:<4} {budget:>8} {f.held:<7} {ratio:>13}")
+        line = f"{f.what:<42} {f.value:>9g} {f.unit:<4} {budget:>8} {f.held:<7} {ratio:>13}"
+        print(f"{line}  {BEFORE.get(f.what, '')}".rstrip())
 
 
 async def measure_pods(lab: Lab, sizes: Sequence[int]) -> list[Figure]:
@@ -136,14 +151,18 @@ def main() -> None:
     parser.add_argument("--file", type=Path, help="write the JSON here, beside what is printed")
     parser.add_argument("--runs", type=int, default=RUNS, help="of join and unjoin")
     parser.add_argument("--pods", type=int, nargs="*", default=PODS, help="in one Deployment, for each run")
-    parser.add_argument("--only", choices=["peering", "pods"], help="leave the other out")
+    parser.add_argument("--only", choices=PARTS, help="leave the others out")
     args = parser.parse_args()
     figures: list[Figure] = []
-    if args.only != "pods":
+    parts = (args.only,) if args.only else PARTS
+    if "peering" in parts:
         figures += with_lab(partial(measure, runs=args.runs))
-    if args.only != "peering":
+    if "discovery" in parts:
+        figures += with_lab(measure_discovery)
+    if "pods" in parts:
         figures += with_lab(partial(measure_pods, sizes=args.pods), nodes=pods.NODES, lan=False)
-    found = json.dumps([asdict(f) | {"held": f.held} for f in figures], indent=2, ensure_ascii=False)
+    told = [asdict(f) | {"held": f.held, "before": BEFORE.get(f.what, "")} for f in figures]
+    found = json.dumps(told, indent=2, ensure_ascii=False)
     if args.file:
         args.file.write_text(found + "\n")
     if args.output == "json":

@@ -55,6 +55,7 @@ async def main(port: int, server: tuple[str, int], seconds: float) -> None:
         while data := await there.read(65_536):
             loop.call_later(seconds, writer.write, data)
         task.cancel()
+        loop.call_later(seconds, writer.close)
 
     await asyncio.start_server(stream, "127.0.0.1", port)
     print("ready", flush=True)

@@ -10,7 +10,7 @@ from datetime import timedelta
 from pathlib import Path
 from typing import Any
 
-from bench.measure import HOME, IDLE, Clusters, resident
+from bench.measure import HOME, IDLE, Clusters, Row, resident, worked
 from liqo.api.kinds import CLUSTER_CONFIG, FOREIGN_CLUSTER, SEARCH_DOMAIN
 from liqo.api.meta import Key, Wire
 from liqo.api.names import CONFIG_NAME
@@ -23,22 +23,39 @@ AT_ONCE = 64
 PORT = 5300  # on 5353 the LAN agent listens
 POLL = timedelta(milliseconds=50)
 WITHIN = timedelta(seconds=120)
+MANY = 1_000
 
 
 def cluster_id(number: int) -> str:
     return base64.b32encode(hashlib.sha256(str(number).encode()).digest()[:20]).decode().lower()
 
 
-def zone(count: int) -> str:
+BROKEN = (
+    'TXT "id={id}" "namespace=liqo"',
+    "SRV 0 0 6443 {api}",
+    'SRV 0 0 6443 {api}|TXT "namespace=liqo"',
+    'SRV 0 0 6443 {api}|TXT "id=MILAN" "namespace=liqo"',
+    'SRV 0 0 6443 {api}|TXT "id={id}"',
+    'SRV 0 0 6443 {api}|TXT "id={id}" "namespace=A B"',
+    'SRV 0 0 6443 nowhere.{domain}|TXT "id={id}" "namespace=liqo"',
+    'SRV 0 0 0 .|TXT "id={id}" "namespace=liqo"',
+    'SRV 0 0 0 {api}|TXT "id={id}" "namespace=liqo"',
+    'SRV 0 0 6443 {api}|TXT "id={id}" "namespace=liqo" "v=9"',
+)  # ten ways, each with a reason of its own
+GOOD = 'SRV 0 0 6443 {api}|TXT "id={id}" "namespace=liqo"'
+BROKEN_EACH = 5  # one of so many, where some are
+
+
+def zone(count: int, *, broken: bool = False) -> str:
+    """Return a zone of so many clusters, all whole or one in five broken, in ten ways."""
     lines = []
     for n in range(count):
-        instance = f"c{n}._liqo._tcp.{DOMAIN}."
-        lines += [
-            f"{DOMAIN}. 60 PTR {instance}",
-            f"{instance} 60 SRV 0 0 6443 api{n}.{DOMAIN}.",
-            f'{instance} 60 TXT "id={cluster_id(n)}" "namespace=liqo"',
-            f"api{n}.{DOMAIN}. 60 A 192.0.{n // 250}.{n % 250}",
-        ]
+        instance, api = f"c{n}._liqo._tcp.{DOMAIN}.", f"api{n}.{DOMAIN}."
+        wrong = broken and n % BROKEN_EACH == 0
+        records = BROKEN[n // BROKEN_EACH % len(BROKEN)] if wrong else GOOD
+        filled = records.format(id=cluster_id(n), api=api, domain=f"{DOMAIN}.")
+        lines += [f"{DOMAIN}. 60 PTR {instance}", *(f"{instance} 60 {r}" for r in filled.split("|"))]
+        lines.append(f"{api} 60 A 192.0.{n // 250}.{n % 250}")
     return "\n".join(lines) + "\n"
 
 
@@ -96,14 +113,15 @@ async def write_directly(clusters: Clusters, count: int) -> float:
     return took
 
 
-async def search(clusters: Clusters, count: int) -> float:
+async def search(clusters: Clusters, count: int, broken: int = 0) -> float:
     """Return how long it takes from the SearchDomain to the last ForeignCluster with its source."""
     to, began = clusters.to[HOME], clusters.clock.now()
     head: Wire = {"apiVersion": SEARCH_DOMAIN.api_version, "kind": SEARCH_DOMAIN.kind}
     await to.create(SEARCH_DOMAIN, {**head, "metadata": {"name": "bench"}, "spec": {"domain": DOMAIN}})
     while True:
         domain = SearchDomain.parse(await to.get(SEARCH_DOMAIN, Key("", "bench")))
-        if domain.status.found_count == count and await _count(clusters) == count:
+        told = (domain.status.found_count, domain.status.problem_count)
+        if told == (count, broken) and await _count(clusters) == count:
             return (clusters.clock.now() - began).total_seconds()
         if clusters.clock.now() - began > WITHIN:
             raise TimeoutError(f"{domain.status.found_count} of {count}: {domain.status.problems[:3]}")
@@ -152,35 +170,52 @@ async def far(clusters: Clusters, seconds: float) -> AsyncIterator[str]:
         await process.wait()
 
 
-async def measure(clusters: Clusters, counts: tuple[int, ...]) -> list[tuple[str, float, str, float | None]]:
-    """Return rows: what, value, unit, budget."""
-    rows: list[tuple[str, float, str, float | None]] = []
+async def measure(clusters: Clusters, counts: tuple[int, ...]) -> list[Row]:
+    """Return how long domains of so many clusters take, and what it costs that they are there."""
+    rows: list[Row] = []
     for count in counts:
         clusters.lab.set_records(zone(count))
         direct = await write_directly(clusters, count)
         rows.append((f"{count} ForeignClusters written directly", round(direct, 2), "s", None))
         for delay in (0.0, 0.02):
             async with far(clusters, delay) as server:
-                config = {"spec": {"discoveryConfig": {"dnsServer": server, "searchInterval": 3_600}}}
-                await clusters.to[HOME].patch(CLUSTER_CONFIG, Key("", CONFIG_NAME), config, manager="bench")
+                await _ask(clusters, server)
                 took = await search(clusters, count)
                 what = f"{count} found in a domain, +{delay * 1000:.0f} ms a query"
-                budget = direct * 1.6 + (2 if delay else 0) if count == 1_000 else None
+                budget = direct * 1.6 + (2 if delay else 0) if count == MANY else None
                 rows.append((what, round(took, 2), "s", round(budget, 2) if budget else None))
-                if not delay and count >= 100:
-                    await clusters.quiet(HOME)
-                    idle = await clusters.idle(HOME)
-                    asked = sum(
-                        v for (_, kind), v in idle.items() if kind in {"foreignclusters", "searchdomains"}
-                    )
-                    rows.append((f"requests about them an idle {IDLE.seconds} s, {count}", asked, "", 0))
-                    rows.append(
-                        (
-                            f"memory with {count} that nobody joined",
-                            round(resident(clusters.lab, HOME), 1),
-                            "MiB",
-                            None,
-                        )
-                    )
+                if not delay and count >= MANY // 10:
+                    rows += await _idle(clusters, count)
                 await forget(clusters)
-    return rows
+    return [*rows, await _broken(clusters)]
+
+
+async def _ask(clusters: Clusters, server: str) -> None:
+    """Have home ask this server, as often as is the default."""
+    config = {"spec": {"discoveryConfig": {"dnsServer": server}}}
+    await clusters.to[HOME].patch(CLUSTER_CONFIG, Key("", CONFIG_NAME), config, manager="bench")
+
+
+async def _idle(clusters: Clusters, count: int) -> list[Row]:
+    """Return what a minute costs in which so many are there, nobody joined any, and nothing changes."""
+    await clusters.quiet(HOME)
+    before = worked(clusters.lab, HOME)
+    requests = await clusters.idle(HOME)
+    cpu = worked(clusters.lab, HOME) - before
+    about = sum(v for (_, kind), v in requests.items() if kind in {"foreignclusters", "searchdomains"})
+    return [
+        (f"requests about them an idle {IDLE.seconds} s, {count}", about, "", 0),
+        (f"CPU of an idle {IDLE.seconds} s with {count}", round(cpu, 2), "s", None),
+        (f"memory with {count} that nobody joined", round(resident(clusters.lab, HOME), 1), "MiB", None),
+    ]
+
+
+async def _broken(clusters: Clusters) -> Row:
+    """Return how long it takes until all whole ones of a domain are there and all others are told of."""
+    broken = MANY // BROKEN_EACH
+    clusters.lab.set_records(zone(MANY, broken=True))
+    async with far(clusters, 0) as server:
+        await _ask(clusters, server)
+        took = await search(clusters, MANY - broken, broken)
+        await forget(clusters)
+    return (f"{MANY - broken} found, {broken} explained, of {MANY}", round(took, 2), "s", None)

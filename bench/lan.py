@@ -3,16 +3,23 @@
 import asyncio
 import subprocess
 import sys
+from datetime import timedelta
+from pathlib import Path
 
-from bench.measure import FOREIGN, HOME, Clusters
+from bench.measure import FOREIGN, HOME, POLL, Clusters, Row, resident, worked
 from liqo.api.foreign_cluster import ForeignCluster
-from liqo.api.kinds import FOREIGN_CLUSTER
+from liqo.api.kinds import CONFIG_MAP, FOREIGN_CLUSTER
+from liqo.api.meta import Key
+from liqo.api.names import CLUSTER_ID_CONFIG_MAP, NAMESPACE
 from liqo.discovery.sighting import LAN
-from liqo.lab.lab import Lab
+from liqo.lab.lab import LIQO_LAN, Lab
 from liqo.runtime.ports import Selection
 
 RUNS = 50
 WITHIN_SECONDS = 30.0
+HOSTILE = "turin"
+NEIGHBOUR = Path(__file__).parents[1] / "tests" / "integration" / "lan" / "neighbour.py"
+FAKES, FLOOD_SECONDS = 10_000, 20
 LETTERS = "abcdefghijklmnopqrstuvwxyz234567"
 
 # Runs on the neighbour's host: a line "ID TTL" sends one announcement and answers with the instant.
@@ -75,9 +82,45 @@ async def _time(neighbour: "subprocess.Popen[str]", clusters: Clusters, cluster_
             raise TimeoutError(f"{cluster_id} with a TTL of {ttl} s is not taken up")
 
 
-async def _is_shown(clusters: Clusters, cluster_id: str) -> bool:
+async def _is_shown(clusters: Clusters, cluster_id: str, instance: str = "") -> bool:
+    """Return whether the LAN shows a cluster, under that name if one is given."""
     page = await clusters.to[HOME].list(Selection(FOREIGN_CLUSTER))
     foreigns = [ForeignCluster.parse(wire) for wire in page.items]
     return any(
-        f.spec.cluster_id == cluster_id and any(s.name == LAN for s in f.status.sources) for f in foreigns
+        f.spec.cluster_id == cluster_id
+        and any(s.name == LAN and instance in {"", s.instance} for s in f.status.sources)
+        for f in foreigns
     )
+
+
+async def measure_flood(lab: Lab, clusters: Clusters) -> list[Row]:
+    """Return what 10,000 fake instances and broken packets cost home's agent, and how soon it finds an honest one."""
+    known = await clusters.to[FOREIGN].get(CONFIG_MAP, Key(NAMESPACE, CLUSTER_ID_CONFIG_MAP))
+    honest = known["data"][CLUSTER_ID_CONFIG_MAP]
+    await asyncio.to_thread(lab.stop, FOREIGN, LIQO_LAN)
+    await asyncio.to_thread(lab.up, (HOSTILE,), nodes=0, liqo=False)
+    before = worked(lab, HOME, LIQO_LAN)
+    argv = (NEIGHBOUR, lab.cluster(HOSTILE).host, FAKES, FLOOD_SECONDS, honest)
+    command = lab.command(HOSTILE, (sys.executable, *map(str, argv)))
+    flood = await asyncio.create_subprocess_exec(*command.argv, env=command.env)
+    await clusters.clock.sleep(timedelta(seconds=FLOOD_SECONDS / 4))
+    log = lab.log(FOREIGN, LIQO_LAN)
+    length = log.stat().st_size
+    await asyncio.to_thread(lab.start, FOREIGN, LIQO_LAN)
+    while b'"announced"' not in log.read_bytes()[length:]:
+        await clusters.clock.sleep(POLL)
+    began = clusters.clock.now()
+    while not await _is_shown(clusters, honest, FOREIGN):
+        await clusters.clock.sleep(POLL)
+    took = clusters.clock.now() - began
+    await flood.wait()
+    return [
+        ("LAN: honest cluster found in a flood", round(took.total_seconds(), 2), "s", 2.0),
+        (
+            f"CPU of {FAKES:,} fake instances in {FLOOD_SECONDS} s",
+            round(worked(lab, HOME, LIQO_LAN) - before, 1),
+            "s",
+            None,
+        ),
+        ("memory of the LAN agent after them", round(resident(lab, HOME, LIQO_LAN), 1), "MiB", 150),
+    ]

@@ -30,6 +30,7 @@ POLL = timedelta(milliseconds=2)
 WITHIN = timedelta(seconds=60)
 IDLE = timedelta(seconds=60)
 QUIET = timedelta(seconds=5)  # without an event
+Row = tuple[str, float, str, float | None]  # what, value, unit, budget
 REQUESTS = re.compile(r"^apiserver_request_total\{(.*)\} (\S+)$", re.MULTILINE)
 LABEL = re.compile(r'(\w+)="([^"]*)"')
 Look = Callable[[ForeignCluster], bool]
@@ -179,19 +180,19 @@ class Clusters:
             writer.close()
 
 
-def resident(lab: Lab, name: str) -> float:
-    """Return the resident memory of a cluster's Liqo, in MiB."""
-    text = (_process(lab, name) / "status").read_text()
+def resident(lab: Lab, name: str, part: str = LIQO) -> float:
+    """Return the resident memory of one of a cluster's processes, in MiB."""
+    text = (_process(lab, name, part) / "status").read_text()
     kib = int(next(line.split()[1] for line in text.splitlines() if line.startswith("VmRSS:")))
     return kib / 1024
 
 
-def worked(lab: Lab, name: str) -> float:
-    """Return the CPU time of a cluster's Liqo since it started, in seconds (proc(5), utime and stime)."""
-    fields = (_process(lab, name) / "stat").read_text().rpartition(") ")[2].split()
+def worked(lab: Lab, name: str, part: str = LIQO) -> float:
+    """Return the CPU time of one of a cluster's processes since it started, in seconds (proc(5), utime and stime)."""
+    fields = (_process(lab, name, part) / "stat").read_text().rpartition(") ")[2].split()
     return (int(fields[11]) + int(fields[12])) / os.sysconf("SC_CLK_TCK")
 
 
-def _process(lab: Lab, name: str) -> Path:
+def _process(lab: Lab, name: str, part: str) -> Path:
     status = next(c for c in lab.status() if c.name == name)
-    return Path(f"/proc/{next(c.pid for c in status.components if c.name == LIQO)}")
+    return Path(f"/proc/{next(c.pid for c in status.components if c.name == part)}")

@@ -15,7 +15,7 @@ from dataclasses import dataclass
 from datetime import timedelta
 from pathlib import Path
 
-from bench.measure import FOREIGN, HOME, IDLE, LABEL, NAME, Clusters, resident, worked
+from bench.measure import FOREIGN, HOME, IDLE, LABEL, NAME, Clusters, Row, resident, worked
 from liqo.adapters.kube import HttpCluster
 from liqo.api.kinds import CLUSTER_CONFIG, DEPLOYMENT, FOREIGN_CLUSTER, NAMESPACE, POD
 from liqo.api.meta import Key, Wire
@@ -30,7 +30,6 @@ POLL = timedelta(milliseconds=50)
 WITHIN = timedelta(minutes=10)
 SIDES = (HOME, FOREIGN)
 OURS = re.compile(r"^liqo_api_requests_total\{(.*)\} (\S+)$", re.MULTILINE)
-Row = tuple[str, float, str, float | None]
 
 
 @dataclass(frozen=True)

@@ -50,8 +50,15 @@ def assert_runs_pods(shown: str, *, real: bool = False) -> None:
         assert "no container runs" in shown
 
 
+def assert_finds_both_ways(shown: str) -> None:
+    for side, other in (("rome", "milan"), ("milan", "rome")):
+        assert f"{side} has found {other} on the LAN, by itself\n" in shown
+        assert f"{side} has found {other} in the domain mydomain.com, and skipped itself\n" in shown
+
+
 def test_it_shows_pods_on_the_other_cluster_and_again_where_they_are_already(folder: Path) -> None:
     first = run(folder, *DEMO)
+    assert_finds_both_ways(first)
     assert_runs_pods(first, real=os.geteuid() == 0)
     again = run(folder, *DEMO)
     assert_runs_pods(again, real=os.geteuid() == 0)

@@ -1,10 +1,13 @@
 """Clusters whose API server takes no anonymous requests, as k3s starts it."""
 
+import json
 import sys
 from collections.abc import Iterator
+from pathlib import Path
 
 import pytest
 
+from dns_servers import KEY, UPDATES, LabBind
 from e2e_peers import Peers
 from liqo.app.demo import NAME
 from liqo.app.lab import up_with_liqo
@@ -72,6 +75,70 @@ def test_one_cluster_without_anonymous_access_joins_and_is_joined(
     half_closed.until(lambda: half_closed.is_ready(home))
     half_closed.set_join(home, join=False)
     half_closed.until(lambda: half_closed.is_clean(home) and half_closed.is_clean(foreign))
+
+
+DOMAIN = "mydomain.com"
+SEARCH = f"""
+apiVersion: discovery.liqo.io/v1
+kind: SearchDomain
+metadata:
+  name: {DOMAIN}
+spec:
+  domain: {DOMAIN}
+"""
+
+
+@pytest.fixture
+def searching(closed: Peers) -> Iterator[Peers]:
+    """Rome searches the domain every second, once it is told where to ask."""
+    closed.lab.kubectl("rome", "apply", "-f", "-", text=SEARCH)
+    yield closed
+    closed.lab.kubectl("rome", "delete", "searchdomain", DOMAIN)
+    closed.configure("rome", "discoveryConfig", dnsServer=None, searchInterval=None)
+    closed.part()
+
+
+def say(peers: Peers, *command: str, code: int = 0) -> str:
+    """Type a command of ours in milan."""
+    done = peers.lab.exec("milan", ("liqo", *command))
+    assert done.returncode == code, f"{done.stdout}\n{done.stderr}"
+    return done.stdout
+
+
+def join_by_dns(peers: Peers, server: str) -> None:
+    """Have rome find milan and its door in the domain, and join it."""
+    peers.configure("rome", "discoveryConfig", dnsServer=server, searchInterval=1)
+    name = peers.id_of("milan")
+    door = f"https://{peers.lab.cluster('milan').host}:16443"
+    peers.until(lambda: peers.get("rome", "fc", name)["spec"]["doorUrl"] == door)
+    peers.lab.kubectl("rome", "patch", "fc", name, "--type", "merge", "-p", '{"spec":{"join":true}}')
+    peers.until(lambda: peers.is_ready("rome"))
+
+
+def test_records_for_a_zone_file_tell_where_the_door_is(searching: Peers) -> None:
+    server = ":".join(map(str, searching.lab.name_server()))
+    searching.lab.set_records(say(searching, "dns", "records", DOMAIN))
+    join_by_dns(searching, server)
+    told = say(searching, "dns", "check", DOMAIN, "--server", server)
+    assert [line.split()[0] for line in told.splitlines()] == ["ok"] * 5
+    searching.lab.set_records("")
+
+
+def test_published_records_tell_where_the_door_is(
+    searching: Peers, lab_bind: LabBind, tmp_path: Path
+) -> None:
+    server = lab_bind(searching.lab, "milan", DOMAIN, UPDATES).address
+    key = tmp_path / "liqo.key"
+    key.write_text(KEY)
+    publish = ("dns", "publish", DOMAIN, "--server", server, "--key-file", str(key))
+    say(searching, "dns", "check", DOMAIN, "--server", server, code=1)
+    written = say(searching, *publish)
+    assert [line.split()[0] for line in written.splitlines()] == ["written"] * 5
+    join_by_dns(searching, server)
+    say(searching, "dns", "check", DOMAIN, "--server", server)
+    say(searching, *publish, "--remove")
+    left = json.loads(say(searching, "dns", "check", DOMAIN, "--server", server, "-o", "json", code=1))
+    assert {finding["problem"] for finding in left["findings"]} == {"missing"}
 
 
 def knock(peers: Peers, method: str, path: str, body: str = "") -> int:

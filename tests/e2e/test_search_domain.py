@@ -1,10 +1,16 @@
-"""The seed's SearchDomain on a real cluster with a real name server."""
+"""The seed's SearchDomain on a real cluster with real name servers, and with some that lie."""
 
 import json
-from collections.abc import Iterator
+import subprocess
+import sys
+from collections.abc import Callable, Iterator
+from itertools import count
+from pathlib import Path
 
 import pytest
 
+from dns_liars import LIES
+from dns_servers import LabBind, seed_zone
 from e2e_peers import Peers
 
 pytestmark = pytest.mark.lab
@@ -71,24 +77,90 @@ def two(peers: Peers) -> str:
     )
 
 
-def test_the_seed_s_search_domain(search: Peers) -> None:
-    milan = search.id_of("milan")
-    search.lab.set_records(two(search))
+Serve = Callable[[str], None]
+
+
+@pytest.fixture(params=["coredns", "bind"])
+def serve(request: pytest.FixtureRequest, search: Peers) -> Serve:
+    """Have rome ask the lab's CoreDNS or BIND on milan's host."""
+    if request.param == "coredns":
+        return search.lab.set_records
+    lab_bind: LabBind = request.getfixturevalue("lab_bind")
+    server = lab_bind(search.lab, "milan")
+    search.configure("rome", "discoveryConfig", dnsServer=server.address)
+    return server.set_records
+
+
+def test_the_seed_s_search_domain(search: Peers, serve: Serve) -> None:
+    milan = (search.id_of("milan"), search.lab.cluster("milan").host)
+    rome = (search.id_of("rome"), search.lab.cluster("rome").host)
+    serve(seed_zone((NOBODY, "192.0.2.3"), milan))
     search.lab.kubectl("rome", "apply", "-f", "-", text=MANIFEST)
-    search.until(lambda: found(search) == {milan, NOBODY}, UNTIL)  # our own id is skipped
+    search.until(lambda: found(search) == {NOBODY, milan[0]}, UNTIL)
     assert answered(search) == ("True", "Answered")
     assert not search.virtual_nodes("rome")
 
-    search.lab.set_records(zone("mydomain.com", liqo2=(milan, search.lab.cluster("milan").host, "")))
-    search.until(lambda: found(search) == {milan}, UNTIL)
+    serve(seed_zone(rome, milan))
+    search.until(lambda: found(search) == {milan[0]}, UNTIL)  # our own id is skipped
+    assert search.get("rome", "searchdomain", "mydomain.com")["status"]["problemCount"] == 0
 
-    search.lab.set_records(two(search) + zone("other.example", x=("b" * 32, "192.0.2.4", "")))
+    serve(seed_zone(rome, milan) + zone("other.example", x=("b" * 32, "192.0.2.4", "")))
     patch = json.dumps({"spec": {"domain": "other.example"}})
     search.lab.kubectl("rome", "patch", "searchdomain", "mydomain.com", "--type", "merge", "-p", patch)
     search.until(lambda: found(search) == {"b" * 32}, UNTIL)
 
     search.lab.kubectl("rome", "delete", "searchdomain", "mydomain.com")
     search.until(lambda: found(search) == set(), UNTIL)
+
+
+def test_what_one_name_server_says_gives_way_to_what_the_next_says(search: Peers, lab_bind: LabBind) -> None:
+    first, second = search.lab.name_server(), lab_bind(search.lab, "milan")
+    search.lab.set_records(zone("mydomain.com", a=("a" * 32, "192.0.2.1", ""), b=("b" * 32, "192.0.2.2", "")))
+    second.set_records(zone("mydomain.com", b=("b" * 32, "192.0.2.2", ""), c=("c" * 32, "192.0.2.3", "")))
+    search.lab.kubectl("rome", "apply", "-f", "-", text=MANIFEST)
+    search.until(lambda: found(search) == {"a" * 32, "b" * 32}, UNTIL)
+    search.configure("rome", "discoveryConfig", dnsServer=second.address)
+    search.until(lambda: found(search) == {"b" * 32, "c" * 32}, UNTIL)
+    search.configure("rome", "discoveryConfig", dnsServer="{}:{}".format(*first))
+    search.until(lambda: found(search) == {"a" * 32, "b" * 32}, UNTIL)
+
+
+FIRST_PORT = 5400
+LIARS = Path(__file__).parents[1] / "dns_liars.py"
+TOLD = (
+    "NXDOMAIN",
+    "SERVFAIL",
+    "REFUSED",
+    "another id",
+    "a name that points at itself",
+    "aliases in a circle",
+)
+
+
+@pytest.fixture
+def liars(search: Peers) -> Iterator[dict[str, str]]:
+    """Servers on milan's host that each tell a lie about mydomain.com and the truth about all else, by the lie."""
+    host, good = search.lab.cluster("milan").host, map(str, search.lab.name_server())
+    argv = (sys.executable, str(LIARS), host, str(FIRST_PORT), "mydomain.com", *good, *TOLD)
+    command = search.lab.command("milan", argv)
+    with subprocess.Popen(command.argv, env=command.env) as process:
+        yield {lie: f"{host}:{port}" for lie, port in zip(TOLD, count(FIRST_PORT), strict=False)}
+        process.kill()
+
+
+def test_a_name_server_that_lies_about_a_domain_removes_nobody_and_delays_no_other(
+    search: Peers, liars: dict[str, str]
+) -> None:
+    both = {search.id_of("milan"), NOBODY}
+    other = MANIFEST.replace("mydomain.com", "other.example")
+    search.lab.set_records(two(search))
+    search.lab.kubectl("rome", "apply", "-f", "-", text=MANIFEST + "---" + other)
+    search.until(lambda: found(search) == both, UNTIL)
+    for letter, (lie, server) in zip("bcdefg", liars.items(), strict=True):
+        search.configure("rome", "discoveryConfig", dnsServer=server)
+        search.until(lambda lie=lie: answered(search) == ("False", LIES[lie][1]), UNTIL)  # type: ignore[misc]
+        search.lab.set_records(two(search) + zone("other.example", x=(letter * 32, "192.0.2.4", "")))
+        search.until(lambda letter=letter: found(search) == both | {letter * 32}, UNTIL)  # type: ignore[misc]
 
 
 def test_a_name_server_that_does_not_answer_removes_nobody(search: Peers) -> None:
@@ -135,7 +207,7 @@ def test_what_a_domain_with_autojoin_shows_is_joined(search: Peers) -> None:
     search.until(lambda: search.is_ready("rome"), UNTIL)
     (node,) = search.virtual_nodes("rome")
     assert node["metadata"]["labels"]["liqo.io/autojoined"] == "true"  # nobody joined it
-    search.lab.set_records("")  # it leaves the domain, and stays joined
+    search.lab.set_records("mydomain.com. 1 TXT nobody\n")  # it leaves the domain, and stays joined
     name = search.id_of("milan")
 
     def lost() -> bool:

@@ -73,7 +73,7 @@ def _zone(rest: bytes) -> None:
         if said.silent is not None:
             found[instance] = unanswered(instance, said.silent, found[instance], NOW)
     sightings, problems = sum_up(listed, found, home_id="")
-    told = [c.wire() for c in conditions(listed, found)]
+    told = [c.wire() for c in conditions(listed, found, problems)]
     _take(SearchDomainStatus, status_fields(sightings, problems) | {"conditions": told})
     for seen in sightings.values():
         wire = forge_foreign(seen, "WAN", join=False, accept_untrusted=True)

@@ -22,6 +22,8 @@ from liqo.api.reasons import Reason
 TRY = timedelta(seconds=1)  # for one answer over UDP
 TRIES = 2
 STREAM = timedelta(seconds=4)  # for one answer over TCP, TLS or HTTPS, the handshake included
+# Searches are further apart than this, and a firewall forgets an idle connection without a word (RFC 7766 §6.2.3).
+IDLE = timedelta(seconds=2)
 ANSWER_MAX = 65_535
 SOCKET_QUESTIONS = 64  # after so many a new port is taken
 
@@ -185,16 +187,23 @@ class StreamServer:
         self._opening = asyncio.Lock()
 
     async def exchange(self, question: Question) -> Message:
-        """Return the server's answer; a connection that ended since the last one is opened once more."""
+        """Return the server's answer; a connection that ended since the last one is opened once more.
+
+        One that said nothing in time is not asked again: it may be dead, be the server ever so well.
+        """
+        line: _Line | None = None
         try:
             async with asyncio.timeout(STREAM.total_seconds()):
                 for _ in range(TRIES):
                     try:
-                        return await (await self._open()).ask(question)
+                        line = await self._open()
+                        return await line.ask(question)
                     except (OSError, asyncio.IncompleteReadError, ssl.SSLError):
                         self._line = None
         except TimeoutError:
-            pass
+            if line is not None and self._line is line:
+                self._line = None
+                line.leave()
         raise Silent(Reason.SERVER_AWAY)
 
     async def _open(self) -> "_Line":
@@ -214,13 +223,14 @@ class StreamServer:
 
 
 class _Line:
-    """One connection, and who waits for what on it."""
+    """One connection, and who waits for what on it; it closes by itself when nobody has for a while."""
 
     def __init__(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         self._reader, self._writer = reader, writer
         self._waiting: dict[int, tuple[Question, asyncio.Future[Message]]] = {}
         self._next = secrets.randbelow(65_536)
         self._task = asyncio.ensure_future(self._listen())
+        self._idle: asyncio.TimerHandle | None = None
 
     @property
     def over(self) -> bool:
@@ -229,6 +239,8 @@ class _Line:
 
     async def ask(self, question: Question) -> Message:
         """Send a question and wait for its answer."""
+        if self._idle is not None:
+            self._idle.cancel()
         number = self._next = (self._next + 1) % 65_536
         future: asyncio.Future[Message] = asyncio.get_running_loop().create_future()
         self._waiting[number] = (question, future)
@@ -239,6 +251,13 @@ class _Line:
             return await future
         finally:
             self._waiting.pop(number, None)
+            if not self._waiting:
+                self._idle = asyncio.get_running_loop().call_later(IDLE.total_seconds(), self.leave)
+
+    def leave(self) -> None:
+        """Close it, unless somebody waits for an answer."""
+        if not self._waiting:
+            self._task.cancel()
 
     async def _listen(self) -> None:
         try:
@@ -265,6 +284,8 @@ class _Line:
 
     async def close(self) -> None:
         """Close it."""
+        if self._idle is not None:
+            self._idle.cancel()
         self._task.cancel()
         await asyncio.wait({self._task})
         with suppress(OSError, ssl.SSLError):

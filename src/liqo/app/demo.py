@@ -3,6 +3,7 @@
 import asyncio
 import os
 import shutil
+from collections.abc import Mapping
 from datetime import timedelta
 from urllib.parse import urlsplit
 
@@ -22,6 +23,7 @@ from liqo.lab.spec import NAMESPACE, ClusterSpec
 from liqo.runtime.ports import Clock, Selection
 
 HOME, FOREIGN = "rome", "milan"
+BOTH_WAYS = ((HOME, FOREIGN), (FOREIGN, HOME))
 NAME = "foreign-cluster"
 FILE = "foreign-cluster.yaml"
 WITHIN = timedelta(seconds=60)
@@ -74,10 +76,12 @@ def run_demo(lab: Lab, say: Say) -> None:
     real = _can_be_real(lab, say)
     for spec, _, created in up_with_liqo(lab, (HOME, FOREIGN), real=real or None):
         screen.step(f"{spec.name} is up at {spec.api_url}" + ("" if created else " (it was already)"))
-    cluster_id = screen.run(FOREIGN, "get", "configmap", "cluster-id", "-n", NAMESPACE, "-o", _ID)
-    screen.step(f"the ClusterID of {FOREIGN} is {cluster_id}")
-    _find_all(screen, cluster_id)
-    _join(screen, cluster_id)
+    ids = {}
+    for name in (HOME, FOREIGN):
+        ids[name] = screen.run(name, "get", "configmap", "cluster-id", "-n", NAMESPACE, "-o", _ID)
+        screen.step(f"the ClusterID of {name} is {ids[name]}")
+    _find_all(screen, ids)
+    _join(screen, ids[FOREIGN])
     say("")
     run_pods(screen, HOME, FOREIGN, fake=not lab.cluster(FOREIGN).real)
 
@@ -94,17 +98,18 @@ def _can_be_real(lab: Lab, say: Say) -> bool:
     return True
 
 
-def _find_all(screen: Screen, cluster_id: str) -> None:
-    """Have home find foreign, in each way that there is."""
-    home = screen.lab.cluster(HOME)
+def _find_all(screen: Screen, ids: Mapping[str, str]) -> None:
+    """Have the clusters find each other, in each way that there is."""
     screen.doing("looking around")
-    if home.has_agent:
-        asyncio.run(_find(home, cluster_id, "lan", screen.clock))
-        screen.step(f"{HOME} has found {FOREIGN} on the LAN, by itself")
-    _publish(screen)
+    for side, other in BOTH_WAYS:
+        if screen.lab.cluster(side).has_agent:
+            asyncio.run(_find(screen.lab.cluster(side), ids[other], "lan", screen.clock))
+            screen.step(f"{side} has found {other} on the LAN, by itself")
+    _publish(screen, ids)
     screen.doing(f"looking in the domain {DOMAIN}")
-    asyncio.run(_find(home, cluster_id, f"dns/{DOMAIN}", screen.clock))
-    screen.step(f"{HOME} has found {FOREIGN} in the domain {DOMAIN}, and skipped itself")
+    for side, other in BOTH_WAYS:
+        asyncio.run(_find(screen.lab.cluster(side), ids[other], f"dns/{DOMAIN}", screen.clock))
+        screen.step(f"{side} has found {other} in the domain {DOMAIN}, and skipped itself")
     screen.show(HOME, "get", "searchdomains,foreignclusters")
 
 
@@ -125,26 +130,23 @@ def _join(screen: Screen, cluster_id: str) -> None:
     screen.show(HOME, "get", SHOWN, "-n", NAMESPACE)
 
 
-def _publish(screen: Screen) -> None:
-    """Put the seed's zone into the lab's name server, and search it."""
+def _publish(screen: Screen, ids: Mapping[str, str]) -> None:
+    """Put the seed's zone into the lab's name server, and have both clusters search it."""
     lab = screen.lab
     host, port = lab.name_server()
-    ids = {
-        name: lab.kubectl(name, "get", "cm", "cluster-id", "-n", NAMESPACE, "-o", _ID).strip()
-        for name in lab.names()
-    }
     places = {"liqo1": lab.cluster(HOME), "liqo2": lab.cluster(FOREIGN)}
     zone = "".join(
         ZONE.format(name=name, number=name[-1], id=ids[spec.name], namespace=NAMESPACE, host=spec.host)
         for name, spec in places.items()
     )
     lab.set_records(zone)
-    settings = f'{{"spec":{{"discoveryConfig":{{"dnsServer":"{host}:{port}","searchInterval":2}}}}}}'
-    screen.run(HOME, "patch", "clusterconfig", "clusterconfig", "--type", "merge", "-p", settings)
     path = lab.folder / "mydomain.yaml"
     path.write_text(SEARCH)
+    settings = f'{{"spec":{{"discoveryConfig":{{"dnsServer":"{host}:{port}","searchInterval":2}}}}}}'
     screen.file("\n".join([*zone.splitlines(), "", *SEARCH.splitlines()]))
-    screen.run(HOME, "apply", "-f", str(path))
+    for side, _ in BOTH_WAYS:
+        screen.run(side, "patch", "clusterconfig", "clusterconfig", "--type", "merge", "-p", settings)
+        screen.run(side, "apply", "-f", str(path))
 
 
 async def _find(home: ClusterSpec, cluster_id: str, finder: str, clock: Clock) -> None:

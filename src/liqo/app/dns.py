@@ -10,9 +10,10 @@ from liqo.adapters.kubeconfig import Access
 from liqo.api.cluster_config import effective
 from liqo.api.kinds import CLUSTER_CONFIG, CONFIG_MAP
 from liqo.api.meta import Key
-from liqo.api.names import CLUSTER_ID_CONFIG_MAP, CONFIG_NAME
+from liqo.api.names import CLUSTER_ID_CONFIG_MAP, CONFIG_NAME, WELL_KNOWN_CONFIG_MAP
 from liqo.api.reasons import Reason
 from liqo.app.home import find_own_server
+from liqo.app.own_address import own_door
 from liqo.discovery.announcement import Announcement
 from liqo.discovery.dns import Answer, Service, Type
 from liqo.discovery.domain import Known, Problem, judge, sum_up, unanswered
@@ -82,7 +83,7 @@ async def look(domain: str, server: str, service: str = SERVICE) -> Shown:
     finally:
         await resolver.close()
     proof = Reason.PLAIN_DNS if Reason.PLAIN_DNS in proofs else min(proofs)
-    _, problems = sum_up(listed, found, home_id="")
+    _, problems = ({}, []) if listed.silent else sum_up(listed, found, home_id="")
     return Shown(
         domain=name, server=server, instances=found, problems=problems, fault=listed.fault, proof=proof
     )
@@ -94,13 +95,14 @@ async def own_entries(
     """Return the records of a cluster in a domain.
 
     Raises:
-        Invalid: Liqo is not installed there, or no address of its API server is known.
+        Invalid: Liqo is not installed there or never ran, or no address of its API server is known.
     """
     try:
         known = await cluster.get(CONFIG_MAP, Key(namespace, CLUSTER_ID_CONFIG_MAP))
+        document = await cluster.get(CONFIG_MAP, Key(namespace, WELL_KNOWN_CONFIG_MAP))
     except Absent:
         raise Invalid(
-            "this cluster has no ClusterID yet", hint="liqo install, and run its controller once"
+            "this cluster has not yet told who it is", hint="liqo install, and run its controller once"
         ) from None
     try:
         config = effective(await cluster.get(CLUSTER_CONFIG, Key("", CONFIG_NAME))).discovery_config
@@ -108,8 +110,14 @@ async def own_entries(
         config = effective(None).discovery_config
     server = await find_own_server(cluster, access, config)
     cluster_id = known["data"][CLUSTER_ID_CONFIG_MAP]
+    said = Announcement(
+        cluster_id=cluster_id,
+        namespace=namespace,
+        untrusted_ca=config.allow_untrusted_ca,
+        door_url=own_door(document, cluster_id, SystemClock().now()),
+    )
     return forge_entries(
-        Announcement(cluster_id=cluster_id, namespace=namespace, untrusted_ca=config.allow_untrusted_ca),
+        said,
         name=name or config.cluster_name or f"cluster-{cluster_id[:6]}",
         domain=encode_domain(domain),
         service=config.service,

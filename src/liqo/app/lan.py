@@ -28,8 +28,8 @@ from liqo.api.kinds import CLUSTER_CONFIG, CONFIG_MAP, FOREIGN_CLUSTER, NODE
 from liqo.api.meta import Key, Kind, Wire
 from liqo.api.names import CLUSTER_ID_CONFIG_MAP, CONFIG_NAME, WELL_KNOWN_CONFIG_MAP
 from liqo.app.home import read_cluster_info
-from liqo.app.lan_said import forge_said, own_door, service_type
-from liqo.app.own_address import own_server
+from liqo.app.lan_said import forge_said, service_type
+from liqo.app.own_address import own_door, own_server
 from liqo.discovery.lan_records import Record
 from liqo.discovery.lan_table import LanTable
 from liqo.discovery.loop_lan import LanClusters

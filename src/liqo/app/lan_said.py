@@ -2,17 +2,14 @@
 
 import asyncio
 import socket
-from datetime import datetime, timedelta
+from datetime import timedelta
 from ipaddress import ip_address
 from urllib.parse import urlsplit
 
 from liqo.adapters.mdns import Said
 from liqo.api.cluster_config import DiscoveryConfig
-from liqo.api.meta import Wire
-from liqo.api.names import WELL_KNOWN_KEY
 from liqo.discovery.announcement import STRING_MAX, Announcement, forge_announcement
-from liqo.errors import Invalid, Malformed, NotTrusted, Unavailable
-from liqo.identity.document import parse_document
+from liqo.errors import Invalid, Unavailable
 
 LOCAL = "local."
 HTTPS = 443
@@ -21,21 +18,6 @@ HTTPS = 443
 def service_type(config: DiscoveryConfig) -> str:
     """Return the service type to announce and to browse; "" where the domain is not multicast DNS's (RFC 6762 §3)."""
     return f"{config.service}.{LOCAL}" if config.domain.rstrip(".").lower() == "local" else ""
-
-
-def own_door(config_map: Wire, home_id: str, now: datetime) -> str:
-    """Return where our door is, as our well-known document says; "" if it names none, or says nothing that counts.
-
-    Args:
-        config_map: that holds the document.
-        home_id: our ClusterID.
-        now: an old document is that of a controller which is away, and its door with it.
-    """
-    text = (config_map.get("data") or {}).get(WELL_KNOWN_KEY, "")
-    try:
-        return parse_document(text, now, expected=home_id).door_url
-    except (Malformed, NotTrusted):
-        return ""
 
 
 async def forge_said(

@@ -1,7 +1,12 @@
-"""Where others reach our API server, as far as we can tell ourselves."""
+"""Where others reach our API server and our door, as far as we can tell ourselves."""
+
+from datetime import datetime
 
 from liqo.adapters.kubeconfig import Access
-from liqo.api.meta import labels_of
+from liqo.api.meta import Wire, labels_of
+from liqo.api.names import WELL_KNOWN_KEY
+from liqo.errors import Malformed, NotTrusted
+from liqo.identity.document import parse_document
 from liqo.runtime.store import Store
 
 CONTROL_PLANE_LABEL = "node-role.kubernetes.io/control-plane"
@@ -29,3 +34,18 @@ def own_server(cluster_info: str, access: Access, nodes: Store) -> str:
                     host = f"[{address['address']}]" if ":" in address["address"] else address["address"]
                     return f"https://{host}:{SECURE_PORT}"
     return ""
+
+
+def own_door(config_map: Wire, home_id: str, now: datetime) -> str:
+    """Return where our door is, as our well-known document says; "" if it names none, or says nothing that counts.
+
+    Args:
+        config_map: that holds the document.
+        home_id: our ClusterID.
+        now: an old document is that of a controller which is away, and its door with it.
+    """
+    text = (config_map.get("data") or {}).get(WELL_KNOWN_KEY, "")
+    try:
+        return parse_document(text, now, expected=home_id).door_url
+    except (Malformed, NotTrusted):
+        return ""

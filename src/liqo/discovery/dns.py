@@ -103,6 +103,12 @@ def order(services: Collection[Service], draw: Draw) -> list[Service]:
     return found
 
 
+def shuffle(addresses: Collection[str], draw: Draw) -> list[str]:
+    """Return addresses in an order that chance decides, and not the server, which turns them with each answer."""
+    left = sorted(set(addresses))
+    return [left.pop(draw(len(left) - 1)) for _ in range(len(left))]
+
+
 def _reach(services: Sequence[Service], at: int) -> Service:
     """Return the first whose running sum of weights is at least that."""
     sums = accumulate(s.weight for s in services)

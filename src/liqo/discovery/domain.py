@@ -1,5 +1,6 @@
 """What a whole domain adds up to: its clusters, and what is wrong in it; pure."""
 
+from collections import Counter
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
@@ -52,7 +53,13 @@ class Listed:
     @property
     def lost(self) -> dict[str, Reason]:
         """The names of which nobody knows what stands there now, and why."""
-        return {name: a.fault for name, a in self.answers.items() if a.fault in _LOST}
+        lost = _lost(self.answers.values())
+        return {name: a.fault for name, a in self.answers.items() if a.fault in lost}
+
+    @property
+    def silent(self) -> bool:
+        """Whether nobody knows anything of the domain now."""
+        return len(self.lost) == len(self.answers)
 
     @property
     def fault(self) -> Reason | None:
@@ -62,7 +69,15 @@ class Listed:
         return next(iter([*self.lost.values(), *(a.fault for a in self.answers.values())]))
 
 
-_LOST = SILENT | {Reason.CNAME_LOOP}  # a mistake in the zone is nobody's leaving it
+def _lost(answers: Collection[Answer]) -> frozenset[Reason]:
+    """Return the faults after which nobody knows what stands at a name; a mistake in a zone is nobody's leaving it.
+
+    One name may well not exist, as `_liqo._tcp` where clusters are listed at the domain itself. Where none does, the
+    domain is gone or its servers have lost it: a lapsed registration and a zone that is not loaded look alike.
+    """
+    lost = SILENT | {Reason.CNAME_LOOP}
+    exists = any(a.fault in {None, Reason.CNAME_LOOP} for a in answers)
+    return lost if exists else lost | {Reason.NO_SUCH_DOMAIN}
 
 
 def list_up(answers: Mapping[str, Answer], before: Mapping[str, Collection[str]]) -> Listed:
@@ -77,9 +92,10 @@ def list_up(answers: Mapping[str, Answer], before: Mapping[str, Collection[str]]
         before: what stood at each name when it was last asked.
     """
     lists: dict[str, Collection[str]] = {}
+    lost = _lost(answers.values())
     for name, answer in answers.items():
         now = {r for r in answer.records if isinstance(r, str) and r}
-        lists[name] = now.union(before.get(name, ())) if answer.fault in _LOST else now
+        lists[name] = now.union(before.get(name, ())) if answer.fault in lost else now
     names = sorted(set().union(*lists.values()))
     surplus = max(len(names) - FOUND_MAX, 0)
     return Listed(instances=names[:FOUND_MAX], answers=answers, lists=lists, surplus=surplus)
@@ -146,14 +162,17 @@ def status_fields(sightings: Mapping[str, Sighting], problems: Sequence[Problem]
     }
 
 
-def conditions(listed: Listed, found: Mapping[str, Known]) -> list[Condition]:
-    """Return what is true of a domain whose servers have answered."""
-    if listed.fault is not None:
-        answered = condition(ConditionType.ANSWERED, False, listed.fault)
-    else:
-        answered = condition(
-            ConditionType.ANSWERED, True, Reason.ANSWERED if listed.instances else Reason.NO_INSTANCES
-        )
+def _summary(problems: Sequence[Problem]) -> list[str]:
+    """Return a sentence with the number of problems by reason, the most frequent first; none without any."""
+    counts = sorted(Counter(str(p.reason) for p in problems).items(), key=lambda pair: (-pair[1], pair[0]))
+    return [f"Problems: {', '.join(f'{reason} ×{count}' for reason, count in counts)}."] if counts else []
+
+
+def conditions(listed: Listed, found: Mapping[str, Known], problems: Sequence[Problem]) -> list[Condition]:
+    """Return what is true of a domain whose servers have answered; of problems, how many there are of each kind."""
+    reason = listed.fault or (Reason.ANSWERED if listed.instances else Reason.NO_INSTANCES)
+    message = " ".join([reason.sentence, *_summary(problems)])
+    answered = condition(ConditionType.ANSWERED, listed.fault is None, reason, message)
     proofs = {a.proof for a in listed.answers.values() if a.fault is None}
     seen = [k.sighting for k in found.values() if k.sighting is not None]
     if Reason.PLAIN_DNS in proofs or not proofs or not all(s.authenticated for s in seen):

@@ -129,10 +129,13 @@ def _sources(seen: Seen, now: datetime) -> list[Wire]:
 
 
 def _entry(finder: str, sighting: Sighting, old: Source | None, now: datetime) -> Wire:
-    """Return an entry; its time is that of the last change, so that seeing it again costs no write."""
+    """Return an entry; its time is that of the last change, so that seeing it again costs no write.
+
+    A name server that asks others tells what is left of a TTL, each time another number: that is no change.
+    """
     before = old.last_seen if old is not None else None
     if before is not None and old is not None:
-        same = forge_source(finder, sighting, before)
+        same = {**forge_source(finder, sighting, before), "ttlSeconds": old.ttl_seconds}
         if Source.parse(same) == old:
             return same
     return forge_source(finder, sighting, now)

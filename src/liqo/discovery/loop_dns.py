@@ -145,15 +145,17 @@ class SearchDomains:
             domain = self.encode(search.spec.domain)
             resolver = self.resolver(config.dns_server)
         except Invalid as fault:
-            said = condition(ConditionType.ANSWERED, False, fault.reason, str(fault))
-            return Outcome(wake=wake, writes=await self._tell(search, wire, {}, [said]), outcome="refused")
+            said = [condition(ConditionType.ANSWERED, False, fault.reason, str(fault))]
+            return Outcome(wake=wake, writes=await self._tell(search, wire, {}, said), outcome="refused")
         before, began = self.searched.get(key.name, Searched()), self.clock.now()
         listed = await list_instances(resolver, domain, config.service, before.lists)
         result = "answered" if listed.fault is None else str(listed.fault)
-        if len(listed.lost) == len(listed.answers):
+        if listed.silent:
             self.took(result, self.clock.now() - began)
-            said = condition(ConditionType.ANSWERED, False, listed.fault or Reason.BAD_ANSWER)
-            return Outcome(wake=wake, writes=await self._tell(search, wire, {}, [said]), outcome="waiting")
+            reason = listed.fault or Reason.BAD_ANSWER
+            message = f"{reason.sentence} Whoever was found stays."
+            said = [condition(ConditionType.ANSWERED, False, reason, message)]
+            return Outcome(wake=wake, writes=await self._tell(search, wire, {}, said), outcome="waiting")
         asked = (domain, config.service, config.dns_server)
         anew = before.asked != asked
         found = await self._ask_all(finder, resolver, listed, before.known, anew=anew)
@@ -161,7 +163,8 @@ class SearchDomains:
         self.searched[key.name] = Searched(asked=asked, lists=listed.lists, known=found)
         sightings, problems = sum_up(listed, found, self.home_id())
         self.changed(self.sightings.replace(finder, sightings, whole=not listed.lost))
-        writes = await self._tell(search, wire, status_fields(sightings, problems), conditions(listed, found))
+        said = conditions(listed, found, problems)
+        writes = await self._tell(search, wire, status_fields(sightings, problems), said)
         return Outcome(wake=wake, writes=writes, outcome="waiting" if listed.lost else "done")
 
     async def _ask_all(

@@ -8,7 +8,7 @@ from datetime import timedelta
 from liqo.api.foreign_cluster import ENDPOINTS_MAX
 from liqo.api.reasons import Reason
 from liqo.discovery.announcement import instance_label, parse_announcement, show
-from liqo.discovery.dns import Answer, Service, draws, order
+from liqo.discovery.dns import Answer, Service, draws, order, shuffle
 from liqo.discovery.sighting import Sighting
 from liqo.errors import Malformed
 
@@ -83,10 +83,12 @@ def assemble(said: Said, *, seed: str, authenticated: bool) -> Sighting:
     addresses: list[str] = []
     for server in servers:
         names.append(f"https://{server.target}:{server.port}")
-        found = [r for a in said.addresses.get(server.target, ()) for r in a.records if isinstance(r, str)]
-        addresses += [
-            f"https://[{a}]:{server.port}" if ":" in a else f"https://{a}:{server.port}" for a in found
-        ]
+        draw = draws(f"{seed}/{said.instance}/{server.target}")
+        for answer in said.addresses.get(server.target, ()):
+            found = shuffle([r for r in answer.records if isinstance(r, str)], draw)
+            addresses += [
+                f"https://[{a}]:{server.port}" if ":" in a else f"https://{a}:{server.port}" for a in found
+            ]
     if not addresses and not announced.url:
         raise _no_address(said, servers)
     # Its own CA is verified under a name that every API server has; another one under the name that is published.

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from dns_servers import Serve
+from dns_servers import KEY, Serve
 from liqo.adapters.dns_address import parse_servers
 from liqo.adapters.dns_update import publish, read_key
 from liqo.app.dns import entries_there, look
@@ -19,11 +19,6 @@ pytestmark = pytest.mark.lab
 
 DOMAIN = "mydomain.com"
 ID = "a" * 32
-KEY = """key "liqo-key" {
-	algorithm hmac-sha256;
-	secret "c2VjcmV0c2VjcmV0c2VjcmV0c2VjcmV0c2VjcmV0c2U=";
-};
-"""
 
 
 def liqo(*args: str) -> subprocess.CompletedProcess[str]:
@@ -73,6 +68,15 @@ def test_of_a_domain_of_too_many_it_says_how_many_are_left_out(coredns: Serve) -
     done = liqo("discover", "dns", DOMAIN, "--server", server.address)
     assert done.returncode == 1
     assert "mydomain.com: TooMany: 2 more instances are not looked at; 5000 are" in done.stderr
+
+
+def test_a_domain_that_does_not_exist_is_told_in_one_sentence(coredns: Serve) -> None:
+    done = liqo("discover", "dns", f"nobody.{DOMAIN}", "--server", coredns(DOMAIN, "").address)
+    assert done.returncode == 1
+    assert next(" ".join(line.split()) for line in done.stderr.splitlines()) == (
+        f"nobody.{DOMAIN} shows no cluster: The name server says that the domain does not exist (NXDOMAIN)."
+    )
+    assert "NoSuchDomain" not in done.stderr  # nor is anything wrong with any record
 
 
 def test_what_cannot_be_searched() -> None:

@@ -6,32 +6,22 @@ from contextlib import asynccontextmanager
 
 import dns.flags
 import dns.message
-import dns.rcode
 import pytest
 
+from dns_liars import CUT_AT, LIES, NAME, PTR, Say, answer
 from dns_servers import free_port
 from liqo.adapters.dns import NameServers
 from liqo.api.reasons import Reason
 from liqo.discovery.announcement import STRING_MAX, STRINGS_MAX
 from liqo.discovery.dns import Answer, Type
 
-Say = Callable[[bytes], bytes | None]
-"""A query → what is sent back, None for silence."""
-
-NAME = "x.example"
-
-
-def answer(query: bytes, *records: str, rcode: int = 0, truncated: bool = False) -> bytes:
-    message = dns.message.make_response(dns.message.from_wire(query))
-    message.set_rcode(dns.rcode.Rcode(rcode))
-    message.answer += dns.message.from_text("id 0\nflags QR\n;ANSWER\n" + "\n".join(records) + "\n").answer
-    if truncated:
-        message.flags |= dns.flags.TC
-    return message.to_wire(max_size=65_535)
-
 
 @asynccontextmanager
-async def server(udp: Say, tcp: Say = lambda _query: None) -> AsyncIterator[NameServers]:
+async def server(
+    udp: Say, tcp: Say = lambda _query: None, closed: Callable[[], None] = lambda: None
+) -> AsyncIterator[NameServers]:
+    """Run a server that answers one question on each stream, and tells when the other side has closed one."""
+
     class Udp(asyncio.DatagramProtocol):
         def connection_made(self, transport: asyncio.BaseTransport) -> None:
             self.transport = transport
@@ -49,6 +39,7 @@ async def server(udp: Say, tcp: Say = lambda _query: None) -> AsyncIterator[Name
                 writer.write(len(said).to_bytes(2) + said)
                 await writer.drain()
                 await reader.read()
+                closed()
         except (asyncio.IncompleteReadError, ConnectionError):
             pass
         finally:
@@ -66,42 +57,6 @@ async def server(udp: Say, tcp: Say = lambda _query: None) -> AsyncIterator[Name
         transport.close()
         listener.close()
         await listener.wait_closed()
-
-
-PTR = f"{NAME}. 60 IN PTR a.example."
-CUT_AT = -18  # in the middle of the last record; 11 bytes of EDNS come after it
-LOOP = bytes.fromhex("8180 0001 0001 0000 0000".replace(" ", ""))
-
-
-def compression_loop(query: bytes) -> bytes:
-    """Return an answer whose owner name points at itself (RFC 1035 §4.1.4)."""
-    question = query[12 : query.index(b"\0", 12) + 5]
-    here = 12 + len(question)
-    record = (0xC000 | here).to_bytes(2) + bytes.fromhex("000c0001000000780002") + b"\xc0\x0c"
-    return query[:2] + LOOP + question + record
-
-
-LIES: dict[str, tuple[Say, Reason]] = {
-    "silence": (lambda _query: None, Reason.SERVER_AWAY),
-    "SERVFAIL": (lambda query: answer(query, rcode=2), Reason.SERVER_FAILED),
-    "REFUSED": (lambda query: answer(query, rcode=5), Reason.SERVER_REFUSED),
-    "not implemented": (lambda query: answer(query, rcode=4), Reason.BAD_ANSWER),
-    "another id": (lambda query: bytes([query[0] ^ 255]) + answer(query, PTR)[1:], Reason.SERVER_AWAY),
-    "an answer to another question": (
-        lambda query: query[:2] + answer(dns.message.make_query("y.example", "PTR").to_wire(), PTR)[2:],
-        Reason.SERVER_AWAY,
-    ),
-    "a question": (lambda query: query, Reason.SERVER_AWAY),
-    "a name that points at itself": (compression_loop, Reason.BAD_ANSWER),
-    "half an answer": (lambda query: answer(query, PTR)[:CUT_AT], Reason.BAD_ANSWER),
-    "a header only": (lambda query: query[:2] + bytes(10), Reason.SERVER_AWAY),
-    "noise": (lambda query: query[:2] + b"\xff" * 500, Reason.BAD_ANSWER),
-    "aliases in a circle": (
-        lambda query: answer(query, f"{NAME}. 60 IN CNAME y.example.", f"y.example. 60 IN CNAME {NAME}."),
-        Reason.CNAME_LOOP,
-    ),
-    "cut off, and nothing over TCP": (lambda query: answer(query, truncated=True), Reason.SERVER_AWAY),
-}
 
 
 @pytest.mark.parametrize("lie", LIES)
@@ -138,6 +93,21 @@ async def test_of_an_answer_that_is_cut_off_over_tcp_too_nobody_knows_the_rest()
     ) as resolver:
         said = await resolver.ask(NAME, Type.PTR)
     assert (said.records, said.fault, said.silent) == (["a.example"], Reason.BAD_ANSWER, True)
+
+
+async def test_a_stream_that_went_dead_is_given_up_for_a_new_one() -> None:
+    async with server(CUT["with the sign of it"], lambda query: answer(query, PTR)) as resolver:
+        faults = [(await resolver.ask(NAME, Type.PTR)).fault for _ in range(3)]
+    assert faults == [None, Reason.SERVER_AWAY, None]
+
+
+async def test_a_stream_on_which_nobody_asks_any_more_is_closed() -> None:
+    closed = asyncio.Event()
+    async with server(CUT["with the sign of it"], lambda query: answer(query, PTR), closed.set) as resolver:
+        assert (await resolver.ask(NAME, Type.PTR)).fault is None
+        async with asyncio.timeout(30):
+            await closed.wait()
+        assert (await resolver.ask(NAME, Type.PTR)).fault is None
 
 
 async def test_aliases_without_end_come_to_an_end() -> None:

@@ -6,7 +6,8 @@ import pytest
 
 from liqo.api.cluster_config import DiscoveryConfig
 from liqo.api.meta import Wire
-from liqo.app.lan_said import forge_said, own_door
+from liqo.app.lan_said import forge_said
+from liqo.app.own_address import own_door
 from liqo.discovery.announcement import parse_announcement
 from liqo.errors import Invalid
 from liqo.identity.cluster_id import new_identity

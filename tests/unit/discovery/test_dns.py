@@ -14,7 +14,7 @@ from liqo.adapters.dns_address import Address, parse_servers
 from liqo.adapters.dns_message import Question, Silent, read
 from liqo.api.reasons import Reason
 from liqo.discovery.announcement import Announcement, forge_announcement, parse_announcement, show
-from liqo.discovery.dns import Draw, Service, Type, draws, order
+from liqo.discovery.dns import Draw, Service, Type, draws, order, shuffle
 from liqo.errors import Invalid, Malformed
 
 ID = "a" * 32
@@ -163,6 +163,19 @@ def test_weight_0_comes_first_for_few() -> None:
 def test_one_cluster_keeps_its_order() -> None:
     services = [Service(0, 0, 1, name) for name in "abcdefgh"]
     assert order(services, draws("x")) == order(services, draws("x"))
+
+
+@given(st.lists(st.ip_addresses(v=4).map(str), unique=True), st.integers(0, 20))
+def test_addresses_that_a_server_turns_keep_their_order(addresses: list[str], turn: int) -> None:
+    turned = addresses[turn:] + addresses[:turn]
+    found = shuffle(turned, draws("seed"))
+    assert found == shuffle(addresses, draws("seed"))
+    assert sorted(found) == sorted(addresses)
+
+
+def test_addresses_spread_clusters_evenly() -> None:
+    first = Counter(shuffle(["192.0.2.1", "192.0.2.2"], draws(f"{n}"))[0] for n in range(1_000))
+    assert 400 < first["192.0.2.1"] < 600
 
 
 @given(st.binary(max_size=600))

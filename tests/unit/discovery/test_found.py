@@ -161,6 +161,12 @@ def test_seeing_it_again_changes_nothing_and_news_change_the_time() -> None:
     ]
 
 
+def test_what_is_left_of_a_ttl_in_a_name_server_s_cache_is_no_change() -> None:
+    known = foreign(status={"sources": [source()]})
+    plan = ask(known, sightings={DNS: sighting(ttl=timedelta(seconds=17))})
+    assert status_of(plan)["sources"] == [source()]
+
+
 def test_what_a_search_saw_in_an_earlier_life_stays_until_it_has_answered() -> None:
     known = foreign(status={"sources": [source()]})
     assert status_of(ask(known, silent={DNS}))["sources"] == [source()]

@@ -28,6 +28,13 @@ HOUR = timedelta(hours=1)
 AWAY = Answer(fault=Reason.SERVER_AWAY)
 ABSENT = Answer(fault=Reason.NO_SUCH_DOMAIN)
 CIRCLE = Answer(fault=Reason.CNAME_LOOP)
+LOST = [
+    AWAY,
+    CIRCLE,
+    Answer(fault=Reason.SERVER_FAILED),
+    Answer(fault=Reason.SERVER_REFUSED),
+    Answer(fault=Reason.BAD_ANSWER),
+]
 
 
 OTHER_SERVER = effective({"spec": {"discoveryConfig": {"dnsServer": "192.0.2.53:53"}}})
@@ -98,9 +105,9 @@ class Search:
             took=lambda result, took: self.took.append((result, took)),
         )
 
-    async def run(self, **spec: Any) -> Outcome:
-        """Search once more, an hour later."""
-        self.clock.at += HOUR
+    async def run(self, *, after: timedelta = HOUR, **spec: Any) -> Outcome:
+        """Search once more, later."""
+        self.clock.at += after
         self.told.clear()
         self.spec |= spec
         if self.api.seen(SEARCH_DOMAIN, NAME) is None:
@@ -151,7 +158,7 @@ async def test_who_leaves_the_zone_goes(search: Search) -> None:
     assert search.told == {cluster_id("b")}
 
 
-@pytest.mark.parametrize("fault", [AWAY, CIRCLE, Answer(fault=Reason.SERVER_FAILED)])
+@pytest.mark.parametrize("fault", LOST)
 async def test_who_was_listed_where_nobody_answers_stays(search: Search, fault: Answer) -> None:
     search.zone.lists = {APEX: fault, SUB: instances("c")}
     await search.run()
@@ -168,12 +175,73 @@ async def test_who_was_listed_only_where_there_is_an_answer_goes(search: Search)
     assert search.answered == ("False", "ServerAway")
 
 
-@pytest.mark.parametrize("fault", [AWAY, CIRCLE])
-async def test_a_domain_about_which_nothing_is_known_removes_nobody(search: Search, fault: Answer) -> None:
+@pytest.mark.parametrize("fault", [*LOST, ABSENT])
+@pytest.mark.parametrize("reborn", [False, True])
+async def test_a_domain_about_which_nothing_is_known_removes_nobody(
+    search: Search, fault: Answer, *, reborn: bool
+) -> None:
+    if reborn:
+        search.born()
     search.zone.lists = {APEX: fault, SUB: fault}
     assert (await search.run()).outcome == "waiting"
-    assert (search.found, search.answered) == (set("abc"), ("False", fault.fault))
+    assert (set(search.status["found"]), search.answered) == (
+        set(map(cluster_id, "abc")),
+        ("False", fault.fault),
+    )
     assert not search.told
+    assert search.sightings.has_answered(dns_finder(NAME)) is not reborn
+    search.zone.lists = {APEX: instances("a")}
+    await search.run()
+    assert (search.found, search.answered) == ({"a"}, ("True", "Answered"))
+
+
+async def test_a_domain_that_exists_and_lists_nobody_removes_all(search: Search) -> None:
+    search.zone.lists = {APEX: says()}
+    await search.run()
+    assert (search.found, search.answered) == (set(), ("True", "NoInstances"))
+    assert search.told == set(map(cluster_id, "abc"))
+
+
+async def test_a_domain_that_does_not_exist_where_it_is_asked_removes_nobody(search: Search) -> None:
+    search.zone.lists = {APEX: ABSENT, SUB: AWAY}
+    await search.run()
+    assert (set(search.status["found"]), search.answered) == (
+        set(map(cluster_id, "abc")),
+        ("False", "NoSuchDomain"),
+    )
+    assert not search.told
+
+
+async def test_one_name_that_does_not_exist_keeps_nobody(search: Search) -> None:
+    search.zone.lists = {APEX: instances("b")}
+    await search.run()
+    assert (search.found, search.problems) == ({"b"}, {})
+
+
+@pytest.mark.parametrize(
+    ("ttl", "holds"),
+    [(60, 60), (3_600, 300), (1, 5)],
+    ids=["until its TTL ends", "five minutes at most", "five seconds at least"],
+)
+async def test_what_was_said_of_an_instance_holds(ttl: int, holds: int) -> None:
+    search = Search(Zone({APEX: instances("a")}))
+    instance = f"a.{APEX}"
+    search.zone.more = {
+        (instance, Type.SRV): Answer(records=(Service(0, 0, 6443, "api"),), ttl=timedelta(seconds=ttl)),
+        (instance, Type.TXT): Answer(
+            records=(f"id={cluster_id('a')}".encode(), b"namespace=liqo"), ttl=timedelta(seconds=ttl)
+        ),
+        ("api", Type.A): Answer(records=("192.0.2.1",), ttl=timedelta(hours=1)),
+        ("api", Type.AAAA): Answer(ttl=timedelta(hours=1)),
+    }
+    await search.run()
+    of_it = {(instance, Type.SRV), (instance, Type.TXT), ("api", Type.A), ("api", Type.AAAA)}
+    listing = {(APEX, Type.PTR), (SUB, Type.PTR)}
+    for later, asked in ((holds - 1, listing), (1, listing | of_it), (1, listing)):
+        search.zone.asked.clear()
+        await search.run(after=timedelta(seconds=later))
+        assert set(search.zone.asked) == asked
+        assert search.found == {"a"}
 
 
 async def test_aliases_in_a_circle_at_the_domain_are_a_mistake_and_not_an_empty_domain(
@@ -233,6 +301,18 @@ async def test_a_name_server_that_is_new_and_silent_about_one_removes_nobody(sea
     await search.run()
     assert search.found == set("abc")
     assert search.problems == {f"a.{APEX}": "ServerAway"}
+
+
+async def test_of_many_problems_the_first_hundred_are_shown_and_all_are_counted_by_reason() -> None:
+    search = Search(
+        Zone({APEX: instances([*(f"a{n}" for n in range(60)), *(f"b{n}" for n in range(90)), "c"])})
+    )
+    search.zone.more = {(f"a{n}.{APEX}", Type.SRV): says() for n in range(60)}
+    search.zone.more |= {(f"b{n}.{APEX}", Type.TXT): says() for n in range(90)}
+    await search.run()
+    assert (search.found, search.status["problemCount"], len(search.status["problems"])) == ({"c"}, 150, 100)
+    message = next(c["message"] for c in search.status["conditions"] if c["type"] == "Answered")
+    assert message == "A name server answered for the domain. Problems: NoTXT ×90, NoSRV ×60."
 
 
 async def test_of_two_with_one_id_the_first_by_name_counts_from_one_search_to_the_next() -> None:
