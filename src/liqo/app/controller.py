@@ -18,7 +18,7 @@ from liqo.adapters.clusters import PeerClusters, open_peer
 from liqo.adapters.contact import HttpContact
 from liqo.adapters.kube import HttpCluster
 from liqo.adapters.kubeconfig import load_access
-from liqo.adapters.own import open_cluster
+from liqo.adapters.own import certificate_names, open_cluster
 from liqo.adapters.tls import resolve_host
 from liqo.adapters.watches import Watches
 from liqo.api.cluster_config import ClusterConfigSpec, effective
@@ -123,6 +123,7 @@ async def run_controller(options: Options) -> None:
             nodes=stores.nodes,
             config=settings,
             door_port=options.door_port if door else 0,
+            certificate_names=await certificate_names(access),
         )
         log.info(
             "started", cluster_id=cluster_id, namespace=options.namespace, server=access.server, door=door
