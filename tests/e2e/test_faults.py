@@ -1,6 +1,5 @@
 """Peerings between real clusters whose API servers, network or owners fail at the worst moment."""
 
-import json
 import shutil
 from collections.abc import Iterator
 from functools import partial
@@ -10,8 +9,6 @@ import pytest
 from e2e_peers import Peers
 from liqo.app.demo import MANIFEST, NAME, fill
 from liqo.app.lab import up_with_liqo
-from liqo.errors import Unavailable
-from liqo.lab.lab import LIQO
 from liqo.lab.pytest_plugin import Eventually, LabFactory
 
 pytestmark = pytest.mark.lab
@@ -60,24 +57,6 @@ def test_a_partition_while_unjoining(peers: Peers) -> None:
         peers.lab.heal(*SIDES)
     for side in SIDES:
         peers.until(partial(peers.is_clean, side))
-
-
-def test_a_lost_key_is_told_and_a_restored_one_goes_on(peers: Peers) -> None:
-    join(peers)
-    backup = peers.get("milan", "secret", "cluster-identity", "-n", "liqo")
-    for field in ("uid", "resourceVersion", "creationTimestamp"):
-        del backup["metadata"][field]
-    peers.lab.kubectl("milan", "delete", "secret", "cluster-identity", "-n", "liqo")
-    peers.lab.stop("milan", LIQO)
-    try:
-        with pytest.raises(Unavailable, match="is lost") as told:
-            peers.lab.start("milan", LIQO)
-        assert "restore that Secret" in str(told.value)
-    finally:
-        peers.lab.kubectl("milan", "apply", "-f", "-", text=json.dumps(backup))
-        peers.lab.start("milan", LIQO)
-    peers.until(lambda: peers.is_ready("rome"))
-    assert peers.condition("rome", "NodeReady") == ("True", "Ready")
 
 
 @pytest.mark.long
