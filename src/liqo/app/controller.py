@@ -122,7 +122,9 @@ async def run_controller(options: Options) -> None:
     )
     try:
         cluster_id, identity = await _own_identity(cluster, options.namespace, events)
-        door = options.door if options.door is not None else not await lets_strangers_in(access)
+        door = options.door
+        if door is None:
+            door = not await lets_strangers_in(access, options.namespace)
         home = Home(
             cluster_id=cluster_id,
             identity=identity,

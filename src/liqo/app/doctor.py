@@ -114,7 +114,7 @@ async def _vitals(cluster: HttpCluster, access: Access, seen: Seen, clock: Clock
         },
         ids=await _maybe(cluster, CONFIG_MAP, Key(ns, CLUSTER_ID_CONFIG_MAP)),
         document=await _maybe(cluster, CONFIG_MAP, Key(ns, WELL_KNOWN_CONFIG_MAP)),
-        anonymous=await lets_strangers_in(access),
+        anonymous=await lets_strangers_in(access, ns),
         server=server,
         names=names,
         pinned=config.allow_untrusted_ca and PINNED_NAME in (names or ()),
