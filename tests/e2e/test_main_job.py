@@ -185,6 +185,7 @@ def test_twenty_times_join_and_unjoin_grows_nothing(peers: Peers) -> None:
     assert count() == before
 
 
+@pytest.mark.seconds(240)  # two planes start, and each side may take a minute to part
 def test_uninstall_leaves_both_clusters_as_they_were(lab: LabFactory, eventually: Eventually) -> None:
     made = lab("rome", "milan")
     peers = Peers(made, eventually)

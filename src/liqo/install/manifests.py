@@ -86,10 +86,12 @@ def forge_left_out(install: Install) -> list[tuple[Kind, Key]]:
 
     The LAN agent's policies stay: they only refuse.
     """
-    if install.lan:
-        return []
-    ns = install.namespace
-    agent = [*forge_lan_rights(ns), *forge_lan_deployment(ns, "-")]
+    return [] if install.lan else forge_finders_removal(install.namespace)
+
+
+def forge_finders_removal(namespace: str) -> list[tuple[Kind, Key]]:
+    """Return what the LAN agent needs to find clusters, in the order of its deletion."""
+    agent = [*forge_lan_rights(namespace), *forge_lan_deployment(namespace, "-")]
     return [(kind, Key.of(obj)) for kind, obj in reversed(agent)]
 
 
