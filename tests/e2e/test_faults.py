@@ -60,15 +60,30 @@ def test_a_partition_while_unjoining(peers: Peers) -> None:
 
 
 @pytest.mark.long
+def test_a_partition_that_outlasts_an_unjoin(peers: Peers) -> None:
+    join(peers)
+    peers.lab.partition(*SIDES)
+    try:
+        peers.lab.kubectl("rome", "delete", "fc", NAME, "--wait=false")
+        peers.until(partial(peers.is_apart, "rome"), DEAD_SECONDS)  # it waits for nobody any more
+        assert not peers.is_clean("milan")
+    finally:
+        peers.lab.heal(*SIDES)
+    peers.until(partial(peers.is_clean, "milan"), ENDED_SECONDS)  # milan finds out by itself
+    join(peers)
+
+
+@pytest.mark.long
 @pytest.mark.parametrize(("leaves", "dead"), [("rome", "milan"), ("milan", "rome")])
 def test_the_other_side_dead_for_ever(peers: Peers, leaves: str, dead: str) -> None:
     join(peers)
     peers.lab.stop(dead)
     if leaves == "rome":
-        peers.lab.kubectl("rome", "delete", "fc", NAME, f"--timeout={DEAD_SECONDS}s")
+        peers.lab.kubectl("rome", "delete", "fc", NAME, "--wait=false")
+        peers.until(partial(peers.is_apart, "rome"), DEAD_SECONDS)
     else:
         deny(peers)
-    peers.until(partial(peers.is_clean, leaves), DEAD_SECONDS)
+        peers.until(partial(peers.is_clean, "milan"), DEAD_SECONDS)
     peers.lab.start(dead)  # and comes back after all
     peers.until(partial(peers.is_clean, dead), ENDED_SECONDS)
 
@@ -134,11 +149,15 @@ def test_foreign_installed_again_at_the_same_address(mortal: Peers, *, same_ca: 
 
 
 @pytest.mark.long
-def test_home_installed_again_at_the_same_address(mortal: Peers) -> None:
+@pytest.mark.parametrize("same_ca", [True, False], ids=["same CA", "another CA"])
+def test_home_installed_again_at_the_same_address(mortal: Peers, *, same_ca: bool) -> None:
     old = mortal.id_of("rome")
-    install_again(mortal, "rome", same_ca=True)
+    install_again(mortal, "rome", same_ca=same_ca)
     join(mortal)
     assert mortal.id_of("rome") != old
+    if not same_ca:
+        assert old in rights(mortal, "milan")  # who cannot show the old certificate takes nothing down
+        mortal.lab.kubectl("milan", "delete", "fc", old, f"--timeout={DEAD_SECONDS}s")
     mortal.until(lambda: old not in rights(mortal, "milan"), ENDED_SECONDS)
     assert mortal.is_ready("rome")
 
