@@ -52,19 +52,24 @@ def open_account(
     )
 
 
-async def certificate_names(access: Access) -> tuple[str, ...]:
-    """Return the names and addresses that our API server's certificate is for; () if it does not show one."""
+async def certificate_names(access: Access) -> tuple[str, ...] | None:
+    """Return the names and addresses that our API server's certificate is for; None if it shows none."""
     url = urlsplit(access.server)
+    if url.scheme != "https":
+        return None
     try:
         async with asyncio.timeout(SHOWN_WITHIN.total_seconds()):
             _, writer = await asyncio.open_connection(
-                url.hostname, url.port or HTTPS_PORT, ssl=unverified_context()
+                url.hostname,
+                url.port or HTTPS_PORT,
+                ssl=unverified_context(),
+                server_hostname=access.server_hostname or url.hostname,
             )
     except (OSError, TimeoutError):
-        return ()
+        return None
+    shown = writer.get_extra_info("ssl_object").getpeercert(binary_form=True)
+    writer.transport.abort()
     try:
-        return names_in(writer.get_extra_info("ssl_object").getpeercert(binary_form=True))
+        return names_in(shown)
     except Malformed:
-        return ()
-    finally:
-        writer.close()
+        return None

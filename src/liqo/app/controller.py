@@ -134,7 +134,7 @@ async def run_controller(options: Options) -> None:
             nodes=stores.nodes,
             config=settings,
             door_port=options.door_port if door else 0,
-            certificate_names=await certificate_names(access),
+            certificate_names=await certificate_names(access) or (),
         )
         log.info(
             "started", cluster_id=cluster_id, namespace=options.namespace, server=access.server, door=door
