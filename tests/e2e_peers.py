@@ -1,6 +1,9 @@
 """Two real clusters with Liqo in them, as `liqo lab up` makes them."""
 
 import json
+import re
+import subprocess
+import sys
 from collections.abc import Callable
 from dataclasses import dataclass
 from functools import partial
@@ -21,12 +24,7 @@ BAD_INPUT = Path(__file__).parents[1] / "docs" / "reference" / "bad-input.md"
 
 def bad_input_rows(title: str) -> dict[str, list[str]]:
     """Return a table of that page: the cells after the first, by the first."""
-    section = (
-        BAD_INPUT.read_text()
-        .split(f"## {title}\n", 1)[1]
-        .split("\n## ", 1)[0]
-        .split("\n| credentials ", 1)[0]
-    )
+    section = BAD_INPUT.read_text().split(f"## {title}\n", 1)[1].split("\n## ", 1)[0]
     lines = [line.strip("| ").split(" | ") for line in section.splitlines() if line.startswith("| ")]
     return {cells[0]: cells[1:] for cells in lines[1:]}
 
@@ -71,6 +69,21 @@ class Peers:
         found = self.get(side, "fc", NAME).get("status", {}).get("conditions", [])
         return next(((c["status"], c["reason"]) for c in found if c["type"] == kind), None)
 
+    def nobody(self) -> str:
+        """Return an address of the LAN that no host has."""
+        return self.lab.cluster("milan").host.rsplit(".", 1)[0] + ".199"
+
+    def plain(self, text: str) -> str:
+        """Return a sentence with names in place of what differs from lab to lab, as bad-input.md has it."""
+        for name, value in (
+            ("HOME", self.lab.cluster("rome").host),
+            ("FOREIGN", self.lab.cluster("milan").host),
+            ("NOBODY", self.nobody()),
+        ):
+            text = re.sub(rf"{re.escape(value)}(?![0-9])", name, text)
+        text = re.sub(r"\b(?!([ab])\1{31})[a-z2-7]{32}\b", "ID", text)
+        return re.sub(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\dZ", "TIME", text)
+
     def until(self, look: Callable[[], Any], seconds: float = READY_SECONDS) -> Any:
         """Wait until `look` is true, and return that; a failure tells how both clusters stand."""
         try:
@@ -99,6 +112,37 @@ class Peers:
             self.lab.kubectl(side, "delete", "fc", "--all", "--wait=false")
         for side in ("rome", "milan"):
             self.until(partial(self.is_apart, side))
+
+
+def liqo(peers: Peers, side: str, *args: str) -> subprocess.CompletedProcess[str]:
+    """Run the command line as a person does, with that cluster's kubeconfig."""
+    config = str(peers.lab.cluster(side).kubeconfig)
+    argv = [sys.executable, "-m", "liqo", *args, "--kubeconfig", config]
+    return subprocess.run(argv, capture_output=True, text=True, timeout=90, check=False)
+
+
+def names(peers: Peers, side: str) -> set[str]:
+    """Return the kinds of a cluster and the names of all its objects, but for what comes and goes by itself."""
+    kinds = set(peers.lab.kubectl(side, "api-resources", "--verbs", "list", "-o", "name").split())
+    kinds -= {"events", "events.events.k8s.io", "leases.coordination.k8s.io", "componentstatuses"}
+    found = peers.items(side, ",".join(sorted(kinds)), "-A")
+    return kinds | {
+        "/".join((o["kind"], o["metadata"].get("namespace", ""), o["metadata"]["name"])) for o in found
+    }
+
+
+def uninstall(peers: Peers, before: dict[str, set[str]]) -> None:
+    """Take Liqo out of both clusters, and wait until there is what was there before it came, no more and no less."""
+    for side in before:
+        done = liqo(peers, side, "uninstall")
+        assert done.returncode == 0, done.stderr
+    for side, old in before.items():
+        peers.until(partial(_is_as_before, peers, side, old))
+
+
+def _is_as_before(peers: Peers, side: str, before: set[str]) -> bool:
+    assert names(peers, side) ^ before == set()
+    return True
 
 
 @pytest.fixture(scope="session")

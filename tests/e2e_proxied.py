@@ -88,7 +88,7 @@ def issue(spec: ClusterSpec, host: str, folder: Path, ca: Pair | None = None) ->
 @contextmanager
 def behind_proxy(lab: Lab, eventually: Eventually, folder: Path) -> Iterator[Behind]:
     """Bring both clusters up, and the proxy on rome's host, and have both controllers use nothing else."""
-    up_with_liqo(lab, tuple(FRONTS), lan=False)
+    up_with_liqo(lab, tuple(FRONTS), liqo=True, lan=False)
     peers = Peers(lab, eventually)
     network = lab.cluster("rome").host.rpartition(".")[0]
     fronts = {side: f"{network}.{last}" for side, last in FRONTS.items()}

@@ -4,6 +4,7 @@ import asyncio
 import ssl
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
+from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
@@ -21,6 +22,7 @@ from liqo.adapters import transport
 from liqo.adapters.clock import SystemClock, SystemRandom
 from liqo.adapters.kube import HttpCluster
 from liqo.adapters.kubeconfig import make_context
+from liqo.adapters.tls import pinned_context, system_context
 from liqo.api.kinds import CONFIG_MAP, NODE
 from liqo.api.meta import Key, Wire
 from liqo.errors import (
@@ -310,28 +312,14 @@ async def test_requests_are_counted_by_what_they_were_and_not_by_what_a_server_m
 
 def make_server_context(folder: Path, host: str) -> tuple[ssl.SSLContext, str]:
     """Return the context of a server with a certificate of its own for a host, and that certificate."""
-    key, now = ec.generate_private_key(ec.SECP256R1()), datetime.now(UTC)  # noqa: TID251  TLS reads the real clock
-    name = x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, "test")])
-    certificate = (
-        x509.CertificateBuilder()
-        .subject_name(name)
-        .issuer_name(name)
-        .public_key(key.public_key())
-        .serial_number(1)
-        .not_valid_before(now - timedelta(hours=1))
-        .not_valid_after(now + timedelta(hours=1))
-        .add_extension(x509.BasicConstraints(ca=True, path_length=None), critical=True)
-        .add_extension(x509.SubjectAlternativeName([x509.DNSName(host)]), critical=False)
-        .sign(key, hashes.SHA256())
-    )
-    pem = certificate.public_bytes(serialization.Encoding.PEM)
-    private = key.private_bytes(
+    made = issue(host, None)
+    private = made.key.private_bytes(
         serialization.Encoding.PEM, serialization.PrivateFormat.PKCS8, serialization.NoEncryption()
     )
-    (folder / "both.pem").write_bytes(pem + private)
+    (folder / "both.pem").write_bytes(made.pem.encode() + private)
     context = ssl.create_default_context(ssl.Purpose.CLIENT_AUTH)
     context.load_cert_chain(folder / "both.pem")
-    return context, pem.decode()
+    return context, made.pem
 
 
 async def test_a_certificate_is_verified_by_its_ca_and_by_the_name_we_ask_for(tmp_path: Path) -> None:
@@ -349,3 +337,72 @@ async def test_a_certificate_is_verified_by_its_ca_and_by_the_name_we_ask_for(tm
                 with pytest.raises(NotTrusted) as caught:
                     await cluster.get(CONFIG_MAP, KEY)
                 assert caught.value.reason == "CANotTrusted"
+
+
+@dataclass
+class Issued:
+    """A certificate and its key."""
+
+    certificate: x509.Certificate
+    key: ec.EllipticCurvePrivateKey
+
+    @property
+    def pem(self) -> str:
+        return self.certificate.public_bytes(serialization.Encoding.PEM).decode()
+
+
+def issue(name: str, by: Issued | None, *, ca: bool = True) -> Issued:
+    """Return a certificate for a name: signed by itself, or by another; of a CA or of a server."""
+    key, now = ec.generate_private_key(ec.SECP256R1()), datetime.now(UTC)  # noqa: TID251  TLS reads the real clock
+    subject = x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, name)])
+    builder = (
+        x509.CertificateBuilder()
+        .subject_name(subject)
+        .issuer_name(by.certificate.subject if by else subject)
+        .public_key(key.public_key())
+        .serial_number(x509.random_serial_number())
+        .not_valid_before(now - timedelta(hours=1))
+        .not_valid_after(now + timedelta(hours=1))
+        .add_extension(x509.BasicConstraints(ca=ca, path_length=None), critical=True)
+        .add_extension(x509.SubjectAlternativeName([x509.DNSName(name)]), critical=False)
+    )
+    return Issued(builder.sign(by.key if by else key, hashes.SHA256()), key)
+
+
+ROOT = issue("root", None)
+MIDDLE = issue("intermediate", ROOT)
+LEAF = issue("rome.example", MIDDLE, ca=False)
+CHAINS = {
+    "the root is trusted and the chain is served": (ROOT.pem, [LEAF, MIDDLE], True),
+    "the root is trusted and the chain is not served": (ROOT.pem, [LEAF], False),
+    "the intermediate alone is trusted": (MIDDLE.pem, [LEAF], True),
+    "the intermediate alone is trusted, whatever is served": (MIDDLE.pem, [LEAF, MIDDLE], True),
+    "both are trusted and the chain is not served": (ROOT.pem + MIDDLE.pem, [LEAF], True),
+    "the server's own certificate is trusted": (LEAF.pem, [LEAF], True),
+    "another root is trusted": (issue("root", None).pem, [LEAF, MIDDLE], False),
+    "nothing but the system's roots is trusted": ("", [LEAF, MIDDLE], False),
+}
+
+
+@pytest.mark.parametrize(
+    ("sentence", "make"),
+    [*((s, system_context) for s in CHAINS), *((s, pinned_context) for s in CHAINS if CHAINS[s][0])],
+)
+async def test_intermediate_certificates(
+    sentence: str, make: Callable[[str], ssl.SSLContext], tmp_path: Path
+) -> None:
+    trusted, chain, good = CHAINS[sentence]
+    private = LEAF.key.private_bytes(
+        serialization.Encoding.PEM, serialization.PrivateFormat.PKCS8, serialization.NoEncryption()
+    )
+    (tmp_path / "chain.pem").write_bytes(private + "".join(c.pem for c in chain).encode())
+    context = ssl.create_default_context(ssl.Purpose.CLIENT_AUTH)
+    context.load_cert_chain(tmp_path / "chain.pem")
+    options: Any = {"ssl_context": make(trusted), "server_hostname": "rome.example"}
+    async with served(answering(), context) as server, reached(server, **options) as cluster:
+        if good:
+            await cluster.get(CONFIG_MAP, KEY)
+            return
+        with pytest.raises(NotTrusted) as caught:
+            await cluster.get(CONFIG_MAP, KEY)
+        assert caught.value.reason == "CANotTrusted"

@@ -2,7 +2,8 @@
 
 from dns_servers import lab_bind
 from e2e_peers import liqo_pair, peers
+from e2e_stranger import stranger
 from offloading import shop
 from ordinary import ordinary
 
-__all__ = ["lab_bind", "liqo_pair", "ordinary", "peers", "shop"]
+__all__ = ["lab_bind", "liqo_pair", "ordinary", "peers", "shop", "stranger"]

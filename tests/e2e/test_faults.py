@@ -1,6 +1,5 @@
 """Peerings between real clusters whose API servers, network or owners fail at the worst moment."""
 
-import json
 import shutil
 from collections.abc import Iterator
 from functools import partial
@@ -10,8 +9,6 @@ import pytest
 from e2e_peers import Peers
 from liqo.app.demo import MANIFEST, NAME, fill
 from liqo.app.lab import up_with_liqo
-from liqo.errors import Unavailable
-from liqo.lab.lab import LIQO
 from liqo.lab.pytest_plugin import Eventually, LabFactory
 
 pytestmark = pytest.mark.lab
@@ -62,22 +59,18 @@ def test_a_partition_while_unjoining(peers: Peers) -> None:
         peers.until(partial(peers.is_clean, side))
 
 
-def test_a_lost_key_is_told_and_a_restored_one_goes_on(peers: Peers) -> None:
+@pytest.mark.long
+def test_a_partition_that_outlasts_an_unjoin(peers: Peers) -> None:
     join(peers)
-    backup = peers.get("milan", "secret", "cluster-identity", "-n", "liqo")
-    for field in ("uid", "resourceVersion", "creationTimestamp"):
-        del backup["metadata"][field]
-    peers.lab.kubectl("milan", "delete", "secret", "cluster-identity", "-n", "liqo")
-    peers.lab.stop("milan", LIQO)
+    peers.lab.partition(*SIDES)
     try:
-        with pytest.raises(Unavailable, match="is lost") as told:
-            peers.lab.start("milan", LIQO)
-        assert "restore that Secret" in str(told.value)
+        peers.lab.kubectl("rome", "delete", "fc", NAME, "--wait=false")
+        peers.until(partial(peers.is_apart, "rome"), DEAD_SECONDS)  # it waits for nobody any more
+        assert not peers.is_clean("milan")
     finally:
-        peers.lab.kubectl("milan", "apply", "-f", "-", text=json.dumps(backup))
-        peers.lab.start("milan", LIQO)
-    peers.until(lambda: peers.is_ready("rome"))
-    assert peers.condition("rome", "NodeReady") == ("True", "Ready")
+        peers.lab.heal(*SIDES)
+    peers.until(partial(peers.is_clean, "milan"), ENDED_SECONDS)  # milan finds out by itself
+    join(peers)
 
 
 @pytest.mark.long
@@ -86,10 +79,11 @@ def test_the_other_side_dead_for_ever(peers: Peers, leaves: str, dead: str) -> N
     join(peers)
     peers.lab.stop(dead)
     if leaves == "rome":
-        peers.lab.kubectl("rome", "delete", "fc", NAME, f"--timeout={DEAD_SECONDS}s")
+        peers.lab.kubectl("rome", "delete", "fc", NAME, "--wait=false")
+        peers.until(partial(peers.is_apart, "rome"), DEAD_SECONDS)
     else:
         deny(peers)
-    peers.until(partial(peers.is_clean, leaves), DEAD_SECONDS)
+        peers.until(partial(peers.is_clean, "milan"), DEAD_SECONDS)
     peers.lab.start(dead)  # and comes back after all
     peers.until(partial(peers.is_clean, dead), ENDED_SECONDS)
 
@@ -155,11 +149,15 @@ def test_foreign_installed_again_at_the_same_address(mortal: Peers, *, same_ca: 
 
 
 @pytest.mark.long
-def test_home_installed_again_at_the_same_address(mortal: Peers) -> None:
+@pytest.mark.parametrize("same_ca", [True, False], ids=["same CA", "another CA"])
+def test_home_installed_again_at_the_same_address(mortal: Peers, *, same_ca: bool) -> None:
     old = mortal.id_of("rome")
-    install_again(mortal, "rome", same_ca=True)
+    install_again(mortal, "rome", same_ca=same_ca)
     join(mortal)
     assert mortal.id_of("rome") != old
+    if not same_ca:
+        assert old in rights(mortal, "milan")  # who cannot show the old certificate takes nothing down
+        mortal.lab.kubectl("milan", "delete", "fc", old, f"--timeout={DEAD_SECONDS}s")
     mortal.until(lambda: old not in rights(mortal, "milan"), ENDED_SECONDS)
     assert mortal.is_ready("rome")
 

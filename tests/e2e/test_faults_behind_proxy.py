@@ -1,10 +1,12 @@
 """API servers that die in the middle of a join, and tokens that end while nobody renews them."""
 
+import sys
 import threading
 from collections.abc import Iterator
 
 import pytest
 
+from e2e_peers import Peers
 from e2e_proxied import FRONTS, Behind, Point, behind_proxy
 from liqo.lab.lab import LIQO
 from liqo.lab.pytest_plugin import Eventually, LabFactory
@@ -17,6 +19,7 @@ TOKEN_SECONDS = 20
 LEEWAY_SECONDS = (
     75.0  # an API server takes a token for a minute after its end, and ten seconds more if it knows it
 )
+READ = "import sys, urllib.request as r; print(r.urlopen(sys.argv[1], timeout=5).read().decode())"
 ASKED = Point("create federationrequests", 1, after=True)  # rome's, at milan
 
 
@@ -67,6 +70,8 @@ def test_tokens_that_ended_while_nobody_renewed_them(apart: Behind, stopped: tup
     for side in stopped:
         peers.lab.stop(side, LIQO)
     last(TOKEN_SECONDS + LEEWAY_SECONDS)
+    for side in FRONTS.keys() - stopped:
+        assert refusals(peers, side), "its token did end"
     if "rome" not in stopped:
         assert not peers.is_ready("rome")
         assert peers.condition("rome", "NodeReady") != ("True", "Ready")
@@ -74,3 +79,13 @@ def test_tokens_that_ended_while_nobody_renewed_them(apart: Behind, stopped: tup
         peers.lab.start(side, LIQO)
     peers.until(lambda: peers.is_ready("rome"), RECOVERED_SECONDS)
     assert len(peers.items("milan", "fr", "-n", "liqo")) == 1
+
+
+def refusals(peers: Peers, side: str) -> float:
+    """Return how often an API server said 401 to a controller, as that counts it itself."""
+    url = f"http://{peers.lab.cluster(side).host}:8080/metrics"
+    said = peers.lab.exec(side, [sys.executable, "-c", READ, url]).stdout
+    counted = (
+        line.rpartition(" ") for line in said.splitlines() if line.startswith("liqo_api_requests_total{")
+    )
+    return sum(float(n) for what, _, n in counted if 'code="401"' in what)

@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 
 import pytest
 
+from e2e_peers import Peers, names, uninstall
 from e2e_proxied import FRONTS, LIVE, Behind, Point, behind_proxy
 from liqo.app.demo import NAME
 from liqo.lab.pytest_plugin import Eventually, LabFactory
@@ -87,12 +88,15 @@ class Proxied(Behind):
 def proxied(
     lab_factory: LabFactory, eventually: Eventually, tmp_path_factory: pytest.TempPathFactory
 ) -> Iterator[Proxied]:
-    with behind_proxy(lab_factory(), eventually, tmp_path_factory.mktemp("proxy")) as behind:
+    lab = lab_factory(*FRONTS)
+    before = {side: names(Peers(lab, eventually), side) for side in FRONTS}
+    with behind_proxy(lab, eventually, tmp_path_factory.mktemp("proxy")) as behind:
         made = Proxied(behind.peers, behind.proxy, behind.fronts, behind.folder)
         made.apart = made.names()
         for victim in FRONTS:
             learn(made, victim)
         yield made
+        uninstall(made.peers, before)  # after all those deaths
 
 
 def learn(proxied: Proxied, victim: str) -> None:

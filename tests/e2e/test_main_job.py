@@ -1,27 +1,18 @@
 """The main job on two real clusters: from the seed's YAML to a Ready node, and back."""
 
 import json
-import subprocess
-import sys
 from collections import Counter
 from functools import partial
 
 import pytest
 
-from e2e_peers import Peers
+from e2e_peers import Peers, liqo, names, uninstall
 from liqo.app.demo import NAME
 from liqo.app.lab import up_with_liqo
 from liqo.lab.lab import LIQO
 from liqo.lab.pytest_plugin import Eventually, LabFactory
 
 pytestmark = pytest.mark.lab
-
-
-def liqo(peers: Peers, side: str, *args: str) -> subprocess.CompletedProcess[str]:
-    """Run the command line as a person does, with that cluster's kubeconfig."""
-    config = str(peers.lab.cluster(side).kubeconfig)
-    argv = [sys.executable, "-m", "liqo", args[0], "--kubeconfig", config, *args[1:]]
-    return subprocess.run(argv, capture_output=True, text=True, timeout=90, check=False)
 
 
 def test_the_seed_s_commands(peers: Peers) -> None:
@@ -194,31 +185,13 @@ def test_twenty_times_join_and_unjoin_grows_nothing(peers: Peers) -> None:
     assert count() == before
 
 
+@pytest.mark.seconds(240)  # two planes start, and each side may take a minute to part
 def test_uninstall_leaves_both_clusters_as_they_were(lab: LabFactory, eventually: Eventually) -> None:
     made = lab("rome", "milan")
     peers = Peers(made, eventually)
     before = {side: names(peers, side) for side in ("rome", "milan")}
-    up_with_liqo(made, ("rome", "milan"), liqo=True, lan=False)
+    up_with_liqo(made, ("rome", "milan"), liqo=True, lan=True)  # whose agents find what was just deleted
     peers.apply_seed("rome", "milan")
     peers.until(lambda: peers.is_ready("rome"))
     assert all(names(peers, side) > old for side, old in before.items())
-    for side in before:
-        done = liqo(peers, side, "uninstall")  # the first of them still joined
-        assert done.returncode == 0, done.stderr
-    for side, old in before.items():
-        peers.until(partial(is_as_before, peers, side, old))
-
-
-def is_as_before(peers: Peers, side: str, old: set[str]) -> bool:
-    assert names(peers, side) ^ old == set()
-    return True
-
-
-def names(peers: Peers, side: str) -> set[str]:
-    """Return the kinds of a cluster and the names of all its objects, but for what comes and goes by itself."""
-    kinds = set(peers.lab.kubectl(side, "api-resources", "--verbs", "list", "-o", "name").split())
-    kinds -= {"events", "events.events.k8s.io", "leases.coordination.k8s.io", "componentstatuses"}
-    found = peers.items(side, ",".join(sorted(kinds)), "-A")
-    return kinds | {
-        "/".join((o["kind"], o["metadata"].get("namespace", ""), o["metadata"]["name"])) for o in found
-    }
+    uninstall(peers, before)  # the first of them still joined

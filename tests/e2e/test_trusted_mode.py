@@ -1,5 +1,6 @@
 """Trusted mode on two real clusters: who signed the other's certificate is for a person to say."""
 
+import base64
 import json
 
 import pytest
@@ -77,3 +78,58 @@ def test_a_bad_certificate_is_told_and_the_good_ones_count(peers: Peers) -> None
     finally:
         peers.part()  # in good order, which takes trust
         set_certificates(peers, "rome", {"milan": None, "remote": None})
+
+
+def test_a_foreign_cluster_that_does_not_publish_its_ca_is_told_as_such(peers: Peers) -> None:
+    peers.configure("milan", "discoveryConfig", allowUntrustedCA=False)
+    try:
+        peers.until(lambda: "caBundle" not in document_of(peers, "milan"))
+        peers.apply_seed("rome", "milan")
+        peers.until(lambda: peers.condition("rome", "Trusted") == ("False", "CANotTrusted"))
+        told = peers.get("rome", "fc", NAME)["status"]["conditions"]
+        message = next(c["message"] for c in told if c["type"] == "Trusted")
+        assert "does not publish its CA, and no known CA signed its certificate" in message
+    finally:
+        peers.configure("milan", "discoveryConfig", allowUntrustedCA=None)
+
+
+def document_of(peers: Peers, side: str) -> str:
+    """Return what the signed document of a cluster says."""
+    text = peers.get(side, "cm", "liqo-well-known", "-n", "liqo")["data"]["document"]
+    return base64.urlsafe_b64decode(text.split(".")[1] + "===").decode()
+
+
+def test_foreign_s_own_mode_is_switched_while_it_runs(peers: Peers) -> None:
+    peers.apply_seed("rome", "milan")
+    peers.until(lambda: peers.is_ready("rome"))
+    try:
+        peers.configure("milan", "discoveryConfig", allowUntrustedCA=False)
+        peers.until(lambda: peers.condition("rome", "Trusted") == ("False", "CANotTrusted"))
+        peers.until(lambda: not peers.is_ready("rome"))
+        peers.configure("milan", "discoveryConfig", allowUntrustedCA=True)
+        peers.until(lambda: peers.is_ready("rome"))
+        assert peers.condition("rome", "Trusted") == ("True", "CASealed")
+    finally:
+        peers.configure("milan", "discoveryConfig", allowUntrustedCA=None)
+
+
+def test_foreign_calls_back_only_a_home_whose_ca_it_trusts_if_it_wants_it_so(peers: Peers) -> None:
+    peers.configure("milan", "discoveryConfig", acceptUntrustedCA=False)
+    try:
+        peers.apply_seed("rome", "milan")
+
+        def is_refused() -> bool:
+            (request,) = peers.items("milan", "fr", "-n", "liqo")
+            assert request["status"]["reason"] == "CallBackFailed"
+            return str(request["status"]["message"]).startswith("certificate of ")
+
+        peers.until(is_refused)
+        assert not peers.items("milan", "fc")
+        set_certificates(peers, "milan", {"rome": ca_of(peers, "rome")})
+        peers.until(lambda: peers.is_ready("rome"))
+        (made,) = peers.items("milan", "fc")
+        assert made["spec"]["allowUntrustedCA"] is False
+    finally:
+        peers.configure("milan", "discoveryConfig", acceptUntrustedCA=None)
+        peers.part()  # in good order, which takes trust
+        set_certificates(peers, "milan", {"rome": None})

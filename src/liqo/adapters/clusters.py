@@ -4,7 +4,8 @@ import asyncio
 from collections.abc import Callable, Coroutine, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
-from datetime import timedelta
+from datetime import datetime, timedelta
+from functools import partial
 from typing import Any
 from urllib.parse import urlsplit
 
@@ -148,14 +149,16 @@ class PeerClusters:
         trust = self._trust(cluster_id, credentials.ca_pem)
         http = self._open(credentials, way, addresses, trust)
 
-        def note(fault: Fault | None) -> None:
+        def take(sign: Callable[[datetime], bool]) -> None:
             before = tally.state
-            if tally.note(fault, self._clock.now()):
+            if sign(self._clock.now()):
                 self._changed(cluster_id, way)
             if tally.state is Health.READY and before is not Health.READY:
                 watches.retell()  # while it was away nobody could act on that
 
-        tracked = TrackedCluster(http, note)
+        tracked = TrackedCluster(
+            http, lambda fault: take(partial(tally.note, fault)), lambda: take(tally.alive)
+        )
         watches = Watches(
             tracked,
             lambda kind, old, new: self._seen(cluster_id, way, kind, old, new),

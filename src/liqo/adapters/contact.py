@@ -207,6 +207,9 @@ class HttpContact:
         """POST a FederationRequest, as a stranger or with the token of an invite; return the warnings.
 
         A token goes to the API server alone, whose certificate was verified; never to a door.
+
+        Raises:
+            NotTrusted: whoever is there showed a good document, and has no certificate of the CA in it.
         """
         entry = met.entry if token is None else met.server
         if entry != met.server:
@@ -218,6 +221,15 @@ class HttpContact:
         cluster = self._open(entry, context, name, token)
         try:
             _, headers = await cluster.post_with_headers(FEDERATION_REQUEST.path(namespace), request)
+        except NotTrusted as fault:
+            if not met.ca_pem or fault.reason != Reason.CA_NOT_TRUSTED:
+                raise
+            raise NotTrusted(
+                f"{met.server} shows the document of cluster {met.document.cluster_id}, but the CA in it did not sign "
+                f"the certificate there: {fault.message}",
+                reason=Reason.CA_NOT_TRUSTED,
+                hint="something that answers in its place stands between: use the API server's own address",
+            ) from fault
         finally:
             await cluster.close()
         return [_warning_text(value) for value in headers.getall("Warning", [])]

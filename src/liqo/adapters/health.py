@@ -47,6 +47,14 @@ class Tally:
                 self.heard = now  # it refused what we sent, not us
         return before != (self.state, self.failures == 0)
 
+    def alive(self, now: datetime) -> bool:
+        """Take in a line of a watch; return as `note`.
+
+        A watch outlives the rights and the token with which it was opened, so that it ends no refusal.
+        """
+        refused = self.refused_at is not None or self.state in {Health.REFUSED, Health.EXPIRED}
+        return False if refused else self.note(None, now)
+
     def _refused(self, fault: Fault, now: datetime) -> None:
         self.failures += 1
         self.message, self.reason = fault.message, fault.reason

@@ -37,9 +37,10 @@ class Peer(Cluster, Protocol):
 class TrackedCluster:
     """Implements `runtime.ports.Cluster` over another one."""
 
-    def __init__(self, inner: Peer, note: Note) -> None:
+    def __init__(self, inner: Peer, note: Note, alive: Callable[[], None]) -> None:
         self._inner = inner
         self._note = note
+        self._alive = alive  # called for each line of a watch
 
     async def _tracked(self, call: Coroutine[Any, Any, T], kind: Kind | None = None) -> T:
         try:
@@ -76,7 +77,7 @@ class TrackedCluster:
         """Yield watch events; each one is a sign of life."""
         try:
             async for event in self._inner.watch(selection, resource_version):
-                self._note(None)
+                self._alive()
                 yield event
         except Fault as fault:
             if fault.reason != SILENT:  # a watch without news is no sign that the cluster is away

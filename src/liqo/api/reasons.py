@@ -106,6 +106,14 @@ class Reason(_Documented):
     MALFORMED = "Malformed", "The request is not such that it can be read."
     STALE_REQUEST = "StaleRequest", "A newer request of the same cluster was taken already."
     IDENTITY_REPLACED = "IdentityReplaced", "The cluster at that address has a new identity."
+    IDENTITY_LOST = (
+        "IdentityLost",
+        "The Secret with this cluster's own key is gone: liqo identity restore, or liqo identity new.",
+    )
+    IDENTITY_MISMATCH = (
+        "IdentityMismatch",
+        "This cluster's own key is not the one that its ClusterID is made of.",
+    )
     BAD_SIGNATURE = "BadSignature", "A signature does not fit its key."
     DOCUMENT_EXPIRED = "DocumentExpired", "The well-known document is older than it may be."
     DOCUMENT_MISSING = "DocumentMissing", "The cluster has no well-known document in that namespace."

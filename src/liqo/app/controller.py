@@ -18,7 +18,7 @@ from liqo.adapters.clusters import PeerClusters, open_peer
 from liqo.adapters.contact import HttpContact
 from liqo.adapters.kube import HttpCluster
 from liqo.adapters.kubeconfig import load_access
-from liqo.adapters.own import open_cluster
+from liqo.adapters.own import certificate_names, open_cluster
 from liqo.adapters.tls import resolve_host
 from liqo.adapters.watches import Watches
 from liqo.api.cluster_config import ClusterConfigSpec, effective
@@ -28,7 +28,7 @@ from liqo.api.names import CONTROLLER, DOOR_PORT, KUBELET_PORT
 from liqo.app.door import Door, lets_strangers_in
 from liqo.app.gate import Gate
 from liqo.app.home import Home, read_cluster_info
-from liqo.app.identity import ensure_identity
+from liqo.app.identity import ensure_identity, tell_lost
 from liqo.app.kubelet import Endpoint, Ways
 from liqo.app.kubelet_certificate import Certificates
 from liqo.app.loops import Reconciles, make_loops, make_queues, retry_all
@@ -42,7 +42,8 @@ from liqo.app.trust import Trust
 from liqo.app.usage import Usages
 from liqo.app.wiring import Triggers
 from liqo.discovery.sightings import Sightings
-from liqo.errors import Malformed
+from liqo.errors import Malformed, Refused
+from liqo.identity.cluster_id import ClusterID, Identity
 from liqo.node.abroad import Abroad
 from liqo.runtime.events import EventWriter
 from liqo.runtime.lease import Election
@@ -111,9 +112,19 @@ async def run_controller(options: Options) -> None:
     cluster = open_cluster(access, clock=clock, random=random, metrics=metrics)
     stores = make_stores()
     settings = Settings(stores)
+    events = EventWriter(
+        cluster,
+        clock=clock,
+        metrics=metrics,
+        component=CONTROLLER,
+        instance=_own_name(),
+        namespace=options.namespace,
+    )
     try:
-        cluster_id, identity = await ensure_identity(cluster, options.namespace)
-        door = options.door if options.door is not None else not await lets_strangers_in(access)
+        cluster_id, identity = await _own_identity(cluster, options.namespace, events)
+        door = options.door
+        if door is None:
+            door = not await lets_strangers_in(access, options.namespace)
         home = Home(
             cluster_id=cluster_id,
             identity=identity,
@@ -123,14 +134,27 @@ async def run_controller(options: Options) -> None:
             nodes=stores.nodes,
             config=settings,
             door_port=options.door_port if door else 0,
+            certificate_names=await certificate_names(access) or (),
         )
         log.info(
             "started", cluster_id=cluster_id, namespace=options.namespace, server=access.server, door=door
         )
-        parts = _Parts(options, cluster, home, stores, settings, clock, random, metrics)
+        parts = _Parts(options, cluster, home, stores, settings, clock, random, metrics, events)
         await parts.run(stop)
     finally:
         await cluster.close()
+
+
+async def _own_identity(
+    cluster: HttpCluster, namespace: str, events: EventWriter
+) -> tuple[ClusterID, Identity]:
+    """Return who we are; where that cannot be said, an event tells why before the process ends."""
+    try:
+        return await ensure_identity(cluster, namespace)
+    except Refused as fault:
+        await tell_lost(cluster, namespace, fault, events)
+        await events.flush()
+        raise
 
 
 class _Parts:
@@ -146,18 +170,11 @@ class _Parts:
         clock: SystemClock,
         random: SystemRandom,
         metrics: Metrics,
+        events: EventWriter,
     ) -> None:
         self._options, self._cluster, self._home, self._stores = options, cluster, home, stores
         self._clock, self._random, self._metrics = clock, random, metrics
-        self._settings = settings
-        self._events = EventWriter(
-            cluster,
-            clock=clock,
-            metrics=metrics,
-            component=CONTROLLER,
-            instance=_own_name(),
-            namespace=options.namespace,
-        )
+        self._settings, self._events = settings, events
         self._trust = Trust(stores, home, allow_loopback=options.allow_loopback)
         self._queues = make_queues(clock, random)
         self._abroad = Abroad(stores.nodes)

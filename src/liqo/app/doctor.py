@@ -1,16 +1,12 @@
 """Reads all of a cluster that `liqo doctor` judges, with a person's own rights."""
 
-import asyncio
-import ssl
 from dataclasses import dataclass
 from email.utils import parsedate_to_datetime
-from urllib.parse import urlsplit
-
-from cryptography import x509
 
 from liqo.adapters.kube import HttpCluster
 from liqo.adapters.kubeconfig import Access
-from liqo.adapters.tls import PINNED_NAME, unverified_context
+from liqo.adapters.own import certificate_names
+from liqo.adapters.tls import PINNED_NAME
 from liqo.api.cluster_config import effective
 from liqo.api.kinds import (
     CLUSTER_CONFIG,
@@ -36,7 +32,6 @@ from liqo.install.vitals import Check, Vitals, examine
 from liqo.runtime.ports import Clock, Cluster, Selection
 
 TOKENS = "type=kubernetes.io/service-account-token"
-HANDSHAKE_SECONDS = 5.0
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -102,7 +97,7 @@ async def _vitals(cluster: HttpCluster, access: Access, seen: Seen, clock: Clock
         server = await find_own_server(cluster, access, config)
     except Invalid:
         server = ""  # nobody knows
-    names = await _names(access)
+    names = await certificate_names(access)
     lease = await _maybe(cluster, LEASE, Key(ns, CONTROLLER))
     _, headers = await cluster.fetch_with_headers("/version")
     return Vitals(
@@ -114,7 +109,7 @@ async def _vitals(cluster: HttpCluster, access: Access, seen: Seen, clock: Clock
         },
         ids=await _maybe(cluster, CONFIG_MAP, Key(ns, CLUSTER_ID_CONFIG_MAP)),
         document=await _maybe(cluster, CONFIG_MAP, Key(ns, WELL_KNOWN_CONFIG_MAP)),
-        anonymous=await lets_strangers_in(access),
+        anonymous=await lets_strangers_in(access, ns),
         server=server,
         names=names,
         pinned=config.allow_untrusted_ca and PINNED_NAME in (names or ()),
@@ -136,34 +131,3 @@ async def _maybe(cluster: Cluster, kind: Kind, key: Key) -> Wire | None:
         return await cluster.get(kind, key)
     except Absent:
         return None
-
-
-async def _names(access: Access) -> list[str] | None:
-    """Return the names and addresses for which our API server's certificate is good, None where it shows none."""
-    parts = urlsplit(access.server)
-    if parts.scheme != "https":
-        return None
-    try:
-        async with asyncio.timeout(HANDSHAKE_SECONDS):
-            _, writer = await asyncio.open_connection(
-                parts.hostname,
-                parts.port or 443,
-                ssl=unverified_context(),
-                server_hostname=access.server_hostname or parts.hostname,
-            )
-    except (OSError, TimeoutError):
-        return None
-    found: ssl.SSLObject = writer.get_extra_info("ssl_object")
-    der = found.getpeercert(binary_form=True)
-    writer.transport.abort()
-    assert der is not None, "a server always shows one"
-    try:
-        names = x509.load_der_x509_certificate(der).extensions.get_extension_for_class(
-            x509.SubjectAlternativeName
-        )
-    except x509.ExtensionNotFound:
-        return []
-    return [
-        *names.value.get_values_for_type(x509.DNSName),
-        *map(str, names.value.get_values_for_type(x509.IPAddress)),
-    ]

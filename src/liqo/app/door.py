@@ -21,13 +21,13 @@ TIMEOUT = timedelta(seconds=5)
 UNAUTHORIZED = 401
 
 
-async def lets_strangers_in(access: Access) -> bool:
-    """Return whether our API server takes anonymous requests; it says 401 to all where it does not.
+async def lets_strangers_in(access: Access, namespace: str) -> bool:
+    """Return whether our API server takes anonymous requests where strangers ask; it says 401 where it does not.
 
     Raises:
         Unreachable: it does not answer.
     """
-    path = CONFIG_MAP.path("default", WELL_KNOWN_CONFIG_MAP)
+    path = CONFIG_MAP.path(namespace, WELL_KNOWN_CONFIG_MAP)
     async with _session() as session:
         try:
             url = f"{access.server}{path}"

@@ -31,6 +31,7 @@ class Home:
     nodes: Store
     config: Callable[[], ClusterConfigSpec]
     door_port: int = 0  # of our door; 0 if there is none
+    certificate_names: tuple[str, ...] = ()  # that our API server's certificate is for
 
     def us(self) -> Ourselves:
         """Return this cluster as others have to reach and to know it."""
@@ -44,6 +45,7 @@ class Home:
             server=server,
             ca_pem=self.access.ca_pem,
             publish_ca=discovery.allow_untrusted_ca,
+            certificate_names=self.certificate_names,
             door_url=door_beside(server, self.door_port) if self.door_port and server else "",
         )
 

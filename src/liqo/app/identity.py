@@ -5,7 +5,8 @@ import base64
 from liqo.api.kinds import CONFIG_MAP, SECRET
 from liqo.api.meta import Key, Wire
 from liqo.api.names import CLUSTER_ID_CONFIG_MAP, IDENTITY_SECRET, MANAGED_LABEL
-from liqo.errors import Absent, Conflict, Invalid, Refused
+from liqo.api.reasons import Reason
+from liqo.errors import Absent, Conflict, Fault, Invalid, Refused
 from liqo.identity.cluster_id import (
     ClusterID,
     Identity,
@@ -14,7 +15,7 @@ from liqo.identity.cluster_id import (
     new_identity,
     parse_identity,
 )
-from liqo.runtime.ports import Cluster
+from liqo.runtime.ports import Cluster, Events
 
 
 async def ensure_identity(cluster: Cluster, namespace: str) -> tuple[ClusterID, Identity]:
@@ -26,20 +27,20 @@ async def ensure_identity(cluster: Cluster, namespace: str) -> tuple[ClusterID, 
     Raises:
         Refused: Secret lost, or ConfigMap and Secret tell of different clusters.
     """
-    stored = await _data(cluster, namespace)
-    known = await _known_id(cluster, namespace)
+    stored = await read_secret(cluster, namespace)
+    known = await read_id(cluster, namespace)
     if stored is None:
         if known is not None and not is_legacy_id(known):
             raise Refused(
                 f"the Secret {IDENTITY_SECRET} with the key of cluster {known} is lost",
-                reason="IdentityLost",
-                hint=f"restore that Secret in namespace {namespace}, or delete the ConfigMap "
-                f"{CLUSTER_ID_CONFIG_MAP} there to become a new cluster",
+                reason=Reason.IDENTITY_LOST,
+                hint="put it back from a copy: liqo identity restore FILE; without one, become a new cluster: "
+                "liqo identity new",
             )
-        await _create(cluster, namespace, new_identity())
-        stored = await _data(cluster, namespace)
+        await create_identity(cluster, namespace, new_identity())
+        stored = await read_secret(cluster, namespace)
         if stored is None:
-            raise Refused("the identity was deleted while it was made", reason="IdentityLost")
+            raise Refused("the identity was deleted while it was made", reason=Reason.IDENTITY_LOST)
     identity = parse_identity(stored)
     if known is None:
         await _publish(cluster, namespace, identity.cluster_id)
@@ -49,13 +50,23 @@ async def ensure_identity(cluster: Cluster, namespace: str) -> tuple[ClusterID, 
     if known != identity.cluster_id:
         raise Refused(
             f"ConfigMap {CLUSTER_ID_CONFIG_MAP} says {known}, but the key is that of {identity.cluster_id}",
-            reason="IdentityMismatch",
+            reason=Reason.IDENTITY_MISMATCH,
             hint=f"delete the ConfigMap {CLUSTER_ID_CONFIG_MAP}; it is made again from the key",
         )
     return identity.cluster_id, identity
 
 
-async def _data(cluster: Cluster, namespace: str) -> dict[str, bytes] | None:
+async def tell_lost(cluster: Cluster, namespace: str, fault: Refused, events: Events) -> None:
+    """Tell on the ConfigMap that names this cluster why its controller does not start."""
+    try:
+        about = await cluster.get(CONFIG_MAP, Key(namespace, CLUSTER_ID_CONFIG_MAP))
+    except Fault:
+        return  # nothing to tell it on
+    events.emit(about, CONFIG_MAP, reason=fault.reason, message=str(fault), warning=True)
+
+
+async def read_secret(cluster: Cluster, namespace: str) -> dict[str, bytes] | None:
+    """Return the entries of the Secret with our keys; None if there is none."""
     try:
         found = await cluster.get(SECRET, Key(namespace, IDENTITY_SECRET))
     except Absent:
@@ -63,7 +74,12 @@ async def _data(cluster: Cluster, namespace: str) -> dict[str, bytes] | None:
     return {name: base64.b64decode(text) for name, text in (found.get("data") or {}).items()}
 
 
-async def _known_id(cluster: Cluster, namespace: str) -> str | None:
+async def read_id(cluster: Cluster, namespace: str) -> str | None:
+    """Return what the ConfigMap says that this cluster is; None if there is none.
+
+    Raises:
+        Invalid: it says nothing.
+    """
     try:
         found = await cluster.get(CONFIG_MAP, Key(namespace, CLUSTER_ID_CONFIG_MAP))
     except Absent:
@@ -77,7 +93,8 @@ async def _known_id(cluster: Cluster, namespace: str) -> str | None:
     return str(text)
 
 
-async def _create(cluster: Cluster, namespace: str, identity: Identity) -> None:
+async def create_identity(cluster: Cluster, namespace: str, identity: Identity) -> None:
+    """Store keys, unless there are some."""
     secret: Wire = {
         "apiVersion": SECRET.api_version,
         "kind": SECRET.kind,

@@ -9,11 +9,25 @@ from urllib.parse import urlsplit
 import yaml
 
 from liqo.adapters.kubeconfig import Access
-from liqo.api.kinds import CUSTOM_RESOURCE_DEFINITION, FEDERATION_REQUEST, FOREIGN_CLUSTER, NAMESPACE, NODE
+from liqo.api.kinds import (
+    CUSTOM_RESOURCE_DEFINITION,
+    FEDERATION_REQUEST,
+    FOREIGN_CLUSTER,
+    NAMESPACE,
+    NODE,
+    SEARCH_DOMAIN,
+)
 from liqo.api.meta import Key, Wire
 from liqo.api.names import CONTROLLER, NODE_TYPE_LABEL, TENANT_LABEL, VIRTUAL_NODE
 from liqo.errors import Absent, Unavailable
-from liqo.install.manifests import Install, RequestPolicy, forge_left_out, forge_manifests, forge_removal
+from liqo.install.manifests import (
+    Install,
+    RequestPolicy,
+    forge_finders_removal,
+    forge_left_out,
+    forge_manifests,
+    forge_removal,
+)
 from liqo.runtime.plan import create_once
 from liqo.runtime.ports import Clock, Cluster, Selection
 
@@ -68,9 +82,13 @@ def _is_established(crd: Wire) -> bool:
 async def uninstall(cluster: Cluster, namespace: str, say: Say, clock: Clock) -> None:
     """End all peerings in good order, then take everything out.
 
+    What finds clusters goes first, or it would find again what was just deleted.
+
     Raises:
         Unavailable: a peering does not end; nothing else was removed.
     """
+    for kind, key in forge_finders_removal(namespace):
+        await cluster.delete(kind, key)
     await _unjoin_all(cluster, say, clock)
     for kind, key in forge_removal(namespace):
         await cluster.delete(kind, key)
@@ -81,19 +99,20 @@ async def uninstall(cluster: Cluster, namespace: str, say: Say, clock: Clock) ->
 
 
 async def _unjoin_all(cluster: Cluster, say: Say, clock: Clock) -> None:
-    """Delete all ForeignClusters and requests, and wait until nothing of a peering is left."""
+    """Delete all SearchDomains, ForeignClusters and requests, and wait until nothing of a peering is left."""
     try:
-        foreigns = (await cluster.list(Selection(FOREIGN_CLUSTER))).items
+        for kind in (SEARCH_DOMAIN, FEDERATION_REQUEST):
+            for found in (await cluster.list(Selection(kind))).items:
+                await cluster.delete(kind, Key.of(found))
     except Absent:
         return  # the kinds are gone already
-    for foreign in foreigns:
-        say(f"unjoin {foreign['metadata']['name']}")
-        await cluster.delete(FOREIGN_CLUSTER, Key.of(foreign))
-    for request in (await cluster.list(Selection(FEDERATION_REQUEST))).items:
-        await cluster.delete(FEDERATION_REQUEST, Key.of(request))
 
     async def nothing_left() -> bool:
         left = (await cluster.list(Selection(FOREIGN_CLUSTER))).items
+        for foreign in left:  # also one that was found while its finder was being stopped
+            if "deletionTimestamp" not in foreign["metadata"]:
+                say(f"unjoin {foreign['metadata']['name']}")
+                await cluster.delete(FOREIGN_CLUSTER, Key.of(foreign))
         nodes = (await cluster.list(Selection(NODE, labels=f"{NODE_TYPE_LABEL}={VIRTUAL_NODE}"))).items
         tenants = (await cluster.list(Selection(NAMESPACE, labels=TENANT_LABEL))).items
         return not left and not nodes and not tenants

@@ -15,9 +15,10 @@ from liqo.adapters.kubeconfig import Access, load_access
 from liqo.adapters.own import open_cluster
 from liqo.api.kinds import CLUSTER_CONFIG
 from liqo.api.meta import Key, Wire
-from liqo.api.names import CONFIG_NAME, CONTROLLER, DOOR_PORT, LAN_AGENT
+from liqo.api.names import CONFIG_NAME, CONTROLLER, LAN_AGENT
 from liqo.app.door import lets_strangers_in
 from liqo.app.installing import Say, install, own_kubeconfig, policy_for, uninstall
+from liqo.install.entry import explain_entry
 from liqo.install.manifests import Install, RequestPolicy
 from liqo.install.webhook import WEBHOOK_PATH, WEBHOOK_PORT, Service, Url
 from liqo.runtime.metrics import Metrics
@@ -35,6 +36,7 @@ class Request:
     request_policy: RequestPolicy | None = None
     image: str | None = None
     lan: bool = True
+    door: bool = True
     webhook_url: str | None = None
     controller_kubeconfig: Path = Path("liqo-controller.kubeconfig")
     lan_kubeconfig: Path | None = None  # of the LAN agent, where it runs outside
@@ -71,10 +73,11 @@ async def install_into(request: Request, say: Say) -> list[str]:
             request_policy=policy,
             image=request.image,
             lan=request.lan,
+            door=request.door,
         )
         await install(cluster, what, say, SystemClock())
         await _settle(cluster, request)
-        open_to_strangers = await lets_strangers_in(access)
+        open_to_strangers = await lets_strangers_in(access, request.namespace)
         if request.image is None:
             there = replace(access, server=request.controller_server or access.server)
             files = {CONTROLLER: request.controller_kubeconfig}
@@ -124,12 +127,7 @@ def _explain(request: Request, policy: str, server: str, *, open_to_strangers: b
         "Deny": "Nobody may become a tenant, except those on the allow-list.",
     }[policy]
     lines = [f"Liqo is installed in namespace {request.namespace}; requestPolicy is {policy}.", who]
-    lines.append(
-        f"Others ask at {server}: this API server takes anonymous requests, and lets them do two things."
-        if open_to_strangers
-        else f"This API server takes no anonymous requests: others ask at the controller's door, port {DOOR_PORT} of "
-        "the same host. It lets strangers do two things; open that port. docs/how-to/door.md"
-    )
+    lines += explain_entry(request.namespace, server, is_open=open_to_strangers, door=request.door)
     if not request.lan:
         lines.append(
             "The LAN agent is left out: this cluster neither announces itself nor hears others on the LAN."
@@ -140,7 +138,10 @@ def _explain(request: Request, policy: str, server: str, *, open_to_strangers: b
         )
     lines.append("Stop sharing: liqo share off. Change anything: kubectl edit clusterconfig clusterconfig.")
     if request.image is None:
-        lines.append(f"Run the controller: liqo controller --kubeconfig {request.controller_kubeconfig}")
+        no_door = "" if request.door else " --no-door"
+        lines.append(
+            f"Run the controller: liqo controller --kubeconfig {request.controller_kubeconfig}{no_door}"
+        )
         if request.lan and request.lan_kubeconfig is not None:
             lines.append(
                 "Announce this cluster on your LAN and hear others, on a machine there: "

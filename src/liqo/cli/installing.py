@@ -49,6 +49,14 @@ def install(
             help="Give the LAN agent its rights, and run it where Liqo runs in the cluster; without, it is taken out.",
         ),
     ] = True,
+    door: Annotated[
+        bool,
+        typer.Option(
+            "--door/--no-door",
+            help="Where the API server takes no anonymous requests, have a door beside it; without, print how to open "
+            "two paths of it.",
+        ),
+    ] = True,
     webhook_url: Annotated[
         str | None,
         typer.Option(
@@ -77,6 +85,7 @@ def install(
         request_policy=request_policy.value if request_policy is not None else None,
         image=image,
         lan=lan,
+        door=door,
         webhook_url=webhook_url,
         controller_kubeconfig=controller_kubeconfig,
         lan_kubeconfig=lan_kubeconfig,

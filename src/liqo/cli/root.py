@@ -11,6 +11,7 @@ from liqo.cli import (
     discover,
     dns,
     doctor,
+    identity,
     installing,
     invites,
     lab,
@@ -34,6 +35,7 @@ app = typer.Typer(
 app.add_typer(lab.app, name="lab")
 app.add_typer(discover.app, name="discover")
 app.add_typer(dns.app, name="dns")
+app.add_typer(identity.app, name="identity")
 for group in (
     installing,
     peers,

@@ -249,6 +249,34 @@ def parse_trusted(data: Mapping[str, str]) -> tuple[str, tuple[Problem, ...]]:
     return "".join(good), tuple(problems)
 
 
+def names_in(der: bytes) -> tuple[str, ...]:
+    """Return the names and addresses that a certificate is for, as its owner wrote them.
+
+    Raises:
+        Malformed: it is no certificate.
+    """
+    try:
+        found = x509.load_der_x509_certificate(der).extensions.get_extension_for_class(
+            x509.SubjectAlternativeName
+        )
+    except x509.ExtensionNotFound:
+        return ()
+    except (ValueError, x509.InvalidVersion):
+        raise Malformed("the certificate cannot be read") from None
+    addresses = map(str, found.value.get_values_for_type(x509.IPAddress))
+    return (*found.value.get_values_for_type(x509.DNSName), *addresses)
+
+
+def covers(names: Sequence[str], host: str) -> bool:
+    """Return whether a certificate for these names and addresses is for a host (RFC 9525 §6.3)."""
+    try:
+        return str(ip_address(host)) in names
+    except ValueError:
+        pass
+    wild = "*." + host.partition(".")[2]
+    return any(name.lower() in {host.lower(), wild.lower()} for name in names)
+
+
 def fingerprint(pem: str) -> str:
     """Return the SHA-256 fingerprints of certificates as openssl prints them, joined by ", ".
 

@@ -12,12 +12,12 @@ NOBODY = 65_534
 SELECTOR = {"app.kubernetes.io/name": CONTROLLER}
 
 
-def forge_deployment(ns: str, image: str) -> Objects:
+def forge_deployment(ns: str, image: str, *, door: bool = True) -> Objects:
     """Return the Deployment, and the Services of its webhook, its metrics and its kubelet endpoint."""
     spec: Wire = {
         "replicas": 1,
         "selector": {"matchLabels": SELECTOR},
-        "template": {"metadata": {"labels": SELECTOR}, "spec": _pod(ns, image)},
+        "template": {"metadata": {"labels": SELECTOR}, "spec": _pod(ns, image, door=door)},
     }
     return [
         (SERVICE, _service(ns, WEBHOOK_SERVICE, "webhook", WEBHOOK_PORT)),
@@ -28,7 +28,14 @@ def forge_deployment(ns: str, image: str) -> Objects:
     ]
 
 
-def _pod(ns: str, image: str) -> Wire:
+def _pod(ns: str, image: str, *, door: bool) -> Wire:
+    ports: list[Wire] = [
+        {"name": "webhook", "containerPort": WEBHOOK_PORT},
+        {"name": "health", "containerPort": HEALTH_PORT},
+        {"name": "kubelet", "containerPort": KUBELET_PORT},
+    ]
+    if door:
+        ports.append({"name": "door", "containerPort": DOOR_PORT, "hostPort": DOOR_PORT})
     return {
         "serviceAccountName": CONTROLLER,
         "terminationGracePeriodSeconds": 10,
@@ -42,14 +49,9 @@ def _pod(ns: str, image: str) -> Wire:
             {
                 "name": "controller",
                 "image": image,
-                "command": ["liqo", "controller", "--namespace", ns],
+                "command": ["liqo", "controller", "--namespace", ns, *([] if door else ["--no-door"])],
                 "env": [{"name": "POD_NAME", "valueFrom": {"fieldRef": {"fieldPath": "metadata.name"}}}],
-                "ports": [
-                    {"name": "webhook", "containerPort": WEBHOOK_PORT},
-                    {"name": "health", "containerPort": HEALTH_PORT},
-                    {"name": "kubelet", "containerPort": KUBELET_PORT},
-                    {"name": "door", "containerPort": DOOR_PORT, "hostPort": DOOR_PORT},
-                ],
+                "ports": ports,
                 "livenessProbe": _probe("/healthz", 10),
                 "readinessProbe": _probe("/readyz", 2),
                 "resources": {

@@ -38,6 +38,7 @@ class Install:
         request_policy: what happens to requests of strangers; written openly, so that its owner sees it.
         image: of the controller; None where it does not run in the cluster.
         lan: whether there is a LAN agent: its rights, and its pod where Liqo runs in the cluster.
+        door: whether a controller in the cluster opens a door where the API server lets no stranger in.
     """
 
     namespace: str
@@ -45,6 +46,7 @@ class Install:
     request_policy: RequestPolicy
     image: str | None = None
     lan: bool = True
+    door: bool = True
 
 
 @dataclass(frozen=True, slots=True)
@@ -73,7 +75,7 @@ def forge_manifests(install: Install) -> list[Manifest]:
     if install.lan:
         found += [Manifest(kind, obj) for kind, obj in forge_lan_rights(ns)]
     if install.image is not None:
-        found += [Manifest(kind, obj) for kind, obj in forge_deployment(ns, install.image)]
+        found += [Manifest(kind, obj) for kind, obj in forge_deployment(ns, install.image, door=install.door)]
     if install.image is not None and install.lan:
         found += [Manifest(kind, obj) for kind, obj in forge_lan_deployment(ns, install.image)]
     return [Manifest(m.kind, _labelled(m.obj), m.once) for m in found]
@@ -84,10 +86,12 @@ def forge_left_out(install: Install) -> list[tuple[Kind, Key]]:
 
     The LAN agent's policies stay: they only refuse.
     """
-    if install.lan:
-        return []
-    ns = install.namespace
-    agent = [*forge_lan_rights(ns), *forge_lan_deployment(ns, "-")]
+    return [] if install.lan else forge_finders_removal(install.namespace)
+
+
+def forge_finders_removal(namespace: str) -> list[tuple[Kind, Key]]:
+    """Return what the LAN agent needs to find clusters, in the order of its deletion."""
+    agent = [*forge_lan_rights(namespace), *forge_lan_deployment(namespace, "-")]
     return [(kind, Key.of(obj)) for kind, obj in reversed(agent)]
 
 

@@ -12,6 +12,7 @@ from liqo.api.names import peer_account, request_name
 from liqo.api.reasons import ConditionType, Reason
 from liqo.api.rights import forge_peer_rights
 from liqo.errors import Absent, Fault, Malformed, NotTrusted, Refused, Unauthorized, Unavailable
+from liqo.identity.document import LEEWAY
 from liqo.identity.kubeconfig import digest, token_account, token_expiry, unseal
 from liqo.identity.request import new_jti
 from liqo.peering.forge import forge_request, forge_sealed
@@ -76,6 +77,7 @@ class OutgoingPeerings(Meetings):
             home_id=us.cluster_id,
             access=us.access,
             server=us.server,
+            certificate_names=us.certificate_names,
             advertisement=offer,
             unusable=fault,
             session=self.clusters.get(cluster_id, Way.OUTGOING) if cluster_id else None,
@@ -156,6 +158,8 @@ class OutgoingPeerings(Meetings):
                 hint="set spec.discoveryConfig.apiUrl in ClusterConfig clusterconfig",
             )
         met = await self._meet(foreign)
+        if outgoing is None or outgoing.phase != "Established":
+            await self._compare_clocks(foreign, met)
         await self._owner.hold(foreign, held=True)
         account = peer_account(cluster_id)
         await grant(self.home, forge_peer_rights(us.namespace, cluster_id), manager=MANAGER, clock=self.clock)
@@ -175,25 +179,34 @@ class OutgoingPeerings(Meetings):
         told = find_condition(foreign.status.conditions, ConditionType.REQUESTED)
         # What went wrong stays to be read, and keeps its time, until a request gets through.
         failing = outgoing is not None and outgoing.jti and told is not None and told.status == "False"
-        trusted = Reason.CA_FROM_DOCUMENT if met.ca_pem else Reason.CA_TRUSTED
+        told_trust = find_condition(foreign.status.conditions, ConditionType.TRUSTED)
+        by = Reason.CA_FROM_DOCUMENT if met.ca_pem else Reason.CA_TRUSTED
+        trusted = condition(ConditionType.TRUSTED, True, by)
         conditions = [
             condition(ConditionType.IDENTITY_VERIFIED, not met.document.legacy, self._verified(met)),
-            condition(ConditionType.TRUSTED, True, trusted),
+            told_trust if failing and told_trust else trusted,
             told if failing and told else condition(ConditionType.REQUESTED, None, Reason.REQUESTING),
         ]
         await self._tell(foreign, out, conditions, signing_key=met.document.keys.thumbprint)
         try:
             warnings = await self._send(foreign, met, jti, sealed)
         except Fault as fault:
-            final = isinstance(fault, Refused) and not any(f"{r}:" in fault.message for r in PASSING)
-            reason = Reason.REQUEST_REFUSED if isinstance(fault, Refused) else fault.reason
+            untrusted = (
+                fault.reason == Reason.CA_NOT_TRUSTED
+            )  # it never heard the request: it refused nothing
+            refused = isinstance(fault, Refused) and not untrusted
+            final = refused and not any(f"{r}:" in fault.message for r in PASSING)
+            reason = Reason.REQUEST_REFUSED if refused else fault.reason
+            conditions[1] = (
+                condition(ConditionType.TRUSTED, False, reason, str(fault)) if untrusted else trusted
+            )
             conditions[2] = condition(ConditionType.REQUESTED, False, reason, str(fault))
             if final:
                 out |= self._refused(foreign)
             await self._tell(foreign, out, conditions, signing_key=met.document.keys.thumbprint)
             outcome, wake = ("refused", None) if final else ("waiting", APART)
             return Outcome(writes=3, wake=wake, outcome=outcome, reason=fault.reason)
-        conditions[2] = condition(ConditionType.REQUESTED, True, Reason.SENT)
+        conditions[1:] = [trusted, condition(ConditionType.REQUESTED, True, Reason.SENT)]
         if warnings:
             conditions.append(condition(ConditionType.ACCEPTED, None, Reason.PENDING, "; ".join(warnings)))
         out["phase"] = "Requested"
@@ -220,6 +233,19 @@ class OutgoingPeerings(Meetings):
         token = unseal(foreign.spec.invite, us.identity, issuer=us.cluster_id, audience=us.cluster_id).token
         end = token_expiry(token)
         return token if end is None or self.clock.now() < end else None
+
+    async def _compare_clocks(self, foreign: ForeignCluster, met: Met) -> None:
+        """Begin nothing with a cluster that will not take what we sign; a peering that runs is not ended for it."""
+        now = self.clock.now()
+        if abs(met.at - now) <= LEEWAY:
+            return
+        fault = NotTrusted(
+            f"the clock there says {format_time(met.at)}, and here it is {format_time(now)}",
+            reason=Reason.CLOCK_SKEW,
+            hint="set the clocks of both clusters",
+        )
+        await self._tell_fault(foreign, fault)
+        raise fault
 
     @staticmethod
     def _verified(met: Met) -> Reason:

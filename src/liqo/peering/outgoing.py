@@ -23,6 +23,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from enum import Enum, auto
+from urllib.parse import urlsplit
 
 from liqo.api.advertisement import Advertisement
 from liqo.api.conditions import condition
@@ -30,11 +31,13 @@ from liqo.api.foreign_cluster import ForeignCluster, Outgoing
 from liqo.api.meta import Condition, find_condition
 from liqo.api.names import OUTGOING_FINALIZER
 from liqo.api.reasons import ConditionType, Reason
+from liqo.identity.trust import covers
 from liqo.peering.tokens import last_call
 from liqo.runtime.ports import Health, Session
 
 ANSWER_WITHIN = timedelta(seconds=10)  # then we say what is wrong most often: our own address
 APART = timedelta(seconds=2)  # two requests: their iat has whole seconds, and the later one has to win
+NAMES_SHOWN = 16  # of a certificate; kubeadm's has six
 ASK_AGAIN_FIRST = timedelta(seconds=30)
 ASK_AGAIN_MOST = timedelta(minutes=10)
 GIVE_UP_AFTER = timedelta(
@@ -63,6 +66,7 @@ class Seen:
     home_id: str
     access: str = ""  # Ourselves.access
     server: str  # our own address, as others have to reach it
+    certificate_names: Sequence[str] = ()  # that our API server's certificate is for; () if nobody knows
     advertisement: Advertisement | None
     session: Session | None  # with the credentials of that Advertisement, if it is accepted
     unusable: str = ""  # why those credentials cannot be used
@@ -211,9 +215,21 @@ def _wait(seen: Seen, outgoing: Outgoing, now: datetime, *, stale: bool) -> Deci
             message = (
                 f"Nothing came back for {int((now - since).total_seconds() // 10 * 10)} s. The other cluster "
                 f"has to reach our API server at {seen.server}: check that address and its firewall."
+                + _uncovered(seen)
             )
             conditions = (condition(ConditionType.ACCEPTED, None, Reason.NO_ANSWER, message),)
     return Decision(move=Move.REST, conditions=conditions, wake=wake, stale_offer=stale)
+
+
+def _uncovered(seen: Seen) -> str:
+    """Return what to add where our own certificate is not for our own address; "" where it is."""
+    host, names = urlsplit(seen.server).hostname or "", seen.certificate_names
+    if not names or covers(names, host):
+        return ""
+    return (
+        f" The certificate of our API server is not for {host}, so that who does not take our CA from us refuses it; "
+        f"it is for {', '.join(names[:NAMES_SHOWN])}."
+    )
 
 
 def ask_again_after(

@@ -24,6 +24,7 @@ class Ourselves:
     server: str  # where others reach our API server; "" if nobody knows
     ca_pem: str
     publish_ca: bool  # untrusted mode: the CA goes into the document
+    certificate_names: tuple[str, ...] = ()  # that our API server's certificate is for; () if nobody knows
     door_url: str = ""  # where strangers ask; "" if the API server takes anonymous requests
 
     @property

@@ -137,6 +137,12 @@ class EventWriter:
         self._waiting[same] = series
         self._some.set()
 
+    async def flush(self) -> None:
+        """Write what waits at once, before this process ends."""
+        while self._waiting:
+            _, series = self._waiting.popitem(last=False)
+            await self._write(series)
+
     async def run(self) -> NoReturn:
         """Write what was emitted until cancelled."""
         while True:

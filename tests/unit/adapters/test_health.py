@@ -14,7 +14,9 @@ END = START + timedelta(hours=1)
 GOOD = None
 AWAY, NO, GONE = Unreachable("no route"), Forbidden("no"), Unauthorized("who?")
 
-CASES: dict[str, tuple[Sequence[tuple[int, Fault | None]], Health]] = {
+LINE = "a line of a watch"
+
+CASES: dict[str, tuple[Sequence[tuple[int, Fault | str | None]], Health]] = {
     "nothing heard yet": ([], Health.AWAY),
     "a good answer": ([(0, GOOD)], Health.READY),
     "not there is an answer too": ([(0, Absent("?"))], Health.READY),
@@ -26,6 +28,11 @@ CASES: dict[str, tuple[Sequence[tuple[int, Fault | None]], Health]] = {
     "refused twice at once": ([(0, GOOD), (1, NO), (2, NO)], Health.READY),
     "refused twice, ten seconds apart": ([(0, GOOD), (1, NO), (11, GONE)], Health.REFUSED),
     "refused after the token's end": ([(0, GOOD), (3600, GONE)], Health.EXPIRED),
+    "a line of a watch that was opened before": ([(0, AWAY), (1, AWAY), (2, AWAY), (3, LINE)], Health.READY),
+    "such a line between two refusals": ([(0, GOOD), (1, NO), (5, LINE), (11, GONE)], Health.REFUSED),
+    "such a line after refusals": ([(0, GOOD), (1, NO), (11, GONE), (60, LINE)], Health.REFUSED),
+    "such a line after the token's end": ([(0, GOOD), (3600, GONE), (3660, LINE)], Health.EXPIRED),
+    "a good answer after refusals": ([(0, GOOD), (1, NO), (11, GONE), (60, GOOD)], Health.READY),
     "a certificate that does not verify any more": (
         [(0, GOOD), *((n, NotTrusted("bad certificate", reason="CANotTrusted")) for n in (1, 2, 3))],
         Health.AWAY,
@@ -38,8 +45,12 @@ def test_health(sentence: str) -> None:
     answers, expected = CASES[sentence]
     tally = Tally(expires=END, made=START)
     last = 0
-    for seconds, fault in answers:
-        tally.note(fault, START + timedelta(seconds=seconds))
+    for seconds, answer in answers:
+        now = START + timedelta(seconds=seconds)
+        if isinstance(answer, str):
+            tally.alive(now)
+        else:
+            tally.note(answer, now)
         last = seconds
     assert tally.health(START + timedelta(seconds=last)) is expected
 

@@ -55,7 +55,7 @@ async def test_a_lost_key_is_told_with_what_to_do_and_no_other_is_made(cluster: 
     with pytest.raises(Refused, match=f"key of cluster {first} is lost") as refused:
         await ensure_identity(cluster, NS)
     assert refused.value.reason == "IdentityLost"
-    assert "restore that Secret" in refused.value.hint
+    assert "liqo identity restore FILE" in refused.value.hint
     assert cluster.seen(SECRET, IDENTITY_SECRET, NS) is None
     assert backup is not None
     await cluster.create(

@@ -169,7 +169,7 @@ async def test_that_a_cluster_is_away_is_the_node_s_own_word() -> None:
 async def test_a_cluster_whose_metrics_server_fails_is_not_away_for_that(fault: Fault) -> None:
     inner: Any = Foreign(fault)
     noted: list[Fault | None] = []
-    cluster = TrackedCluster(inner, noted.append)
+    cluster = TrackedCluster(inner, noted.append, lambda: None)
     with pytest.raises(type(fault)):
         await cluster.list(Selection(POD_METRICS, namespace=REMOTE))
     assert noted == []

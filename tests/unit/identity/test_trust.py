@@ -5,6 +5,7 @@ from ipaddress import ip_address, ip_network
 
 import pytest
 from cryptography import x509
+from cryptography.hazmat.primitives.serialization import Encoding
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -16,11 +17,14 @@ from liqo.identity.trust import (
     check_address,
     check_server_url,
     choose_ca,
+    covers,
     fingerprint,
+    names_in,
     parse_bundle,
     parse_server_url,
     parse_trusted,
 )
+from liqo.lab.pki import make_ca, make_server
 from strategies import bundles, certificate, servers
 
 TAKEN = {
@@ -350,3 +354,34 @@ def test_which_certificates_are_tried_in_which_order(
     seen: dict[str, object], attempts: tuple[Attempt, ...]
 ) -> None:
     assert choose_ca(**seen) == attempts  # type: ignore[arg-type]
+
+
+COVERED = {
+    "the name itself": ("rome.example", True),
+    "in capitals": ("ROME.example", True),
+    "an address": ("10.0.0.1", True),
+    "an IPv6 address in another spelling": ("fd00:0::1", True),
+    "a name below a wildcard": ("api.milan.example", True),
+    "a name two levels below it": ("x.api.milan.example", False),
+    "the wildcard's own domain": ("milan.example", False),
+    "another name": ("turin.example", False),
+    "another address": ("10.0.0.2", False),
+}
+
+
+@pytest.mark.parametrize("what", COVERED)
+def test_what_a_certificate_is_for(what: str) -> None:
+    host, covered = COVERED[what]
+    assert covers(("rome.example", "*.milan.example", "10.0.0.1", "fd00::1"), host) is covered
+
+
+def test_the_names_in_a_certificate_are_names_and_addresses() -> None:
+    names = ("kubernetes.default.svc", "10.0.0.1", "fd00::1")
+    made = make_server(make_ca("ca"), "kube-apiserver", names)
+    assert names_in(made.certificate.public_bytes(Encoding.DER)) == names
+
+
+def test_a_certificate_without_names_is_for_none_and_bytes_are_refused() -> None:
+    assert names_in(ssl.PEM_cert_to_DER_cert(certificate())) == ()
+    with pytest.raises(Malformed):
+        names_in(b"x")

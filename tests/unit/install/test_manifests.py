@@ -1,8 +1,10 @@
 """What an installation brings, in which order, and what takes it away."""
 
 from dataclasses import replace
+from typing import Any
 
 import pytest
+import yaml
 
 from liqo.api.kinds import (
     CLUSTER_CONFIG,
@@ -18,6 +20,7 @@ from liqo.api.kinds import (
 from liqo.api.meta import Key, Kind, labels_of
 from liqo.api.names import LAN_AGENT
 from liqo.install.deployment import forge_deployment
+from liqo.install.entry import opening
 from liqo.install.flow import forge_flow
 from liqo.install.magnet import PATIENCE_SECONDS, forge_magnet
 from liqo.install.manifests import Install, forge_left_out, forge_manifests, forge_removal
@@ -134,3 +137,27 @@ def test_the_pod_has_no_privileges_to_lose() -> None:
         "readOnlyRootFilesystem": True,
         "capabilities": {"drop": ["ALL"]},
     }
+
+
+def test_without_a_door_no_port_of_the_node_is_taken_and_the_controller_opens_none() -> None:
+    def container(*, door: bool) -> Any:
+        deployment = dict(forge_deployment("liqo", "liqo:1", door=door))[DEPLOYMENT]
+        return deployment["spec"]["template"]["spec"]["containers"][0]
+
+    assert "--no-door" not in container(door=True)["command"]
+    assert [p["name"] for p in container(door=True)["ports"] if "hostPort" in p] == ["door"]
+    assert "--no-door" in container(door=False)["command"]
+    assert [p for p in container(door=False)["ports"] if "hostPort" in p] == []
+
+
+def test_an_api_server_opens_the_two_paths_at_which_strangers_ask_and_its_own_health() -> None:
+    lines = opening("x")
+    config = yaml.safe_load("\n".join(lines[: lines.index("")]))
+    paths = [condition["path"] for condition in config["anonymous"]["conditions"]]
+    assert paths == [
+        "/api/v1/namespaces/x/configmaps/liqo-well-known",
+        "/apis/discovery.liqo.io/v1/namespaces/x/federationrequests",
+        "/livez",
+        "/readyz",
+        "/healthz",
+    ]

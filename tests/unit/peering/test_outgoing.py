@@ -313,6 +313,27 @@ def test_silence_names_our_own_address() -> None:
     assert "https://10.0.0.1:6443" in condition.message
 
 
+@pytest.mark.parametrize(
+    ("names", "told"),
+    [
+        ((), ""),
+        (("kubernetes", "10.0.0.1"), ""),
+        (
+            ("kubernetes", "10.96.0.1"),
+            "is not for 10.0.0.1, so that who does not take our CA from us refuses it",
+        ),
+        (("kubernetes", "10.96.0.1"), "it is for kubernetes, 10.96.0.1."),
+    ],
+)
+def test_silence_names_what_our_certificate_is_for_where_it_is_not_for_our_address(
+    names: tuple[str, ...], told: str
+) -> None:
+    waiting = foreign(outgoing=requested(requestedAt=at(ANSWER_WITHIN)))
+    (condition,) = decide(replace(seen(waiting), certificate_names=names), NOW).conditions
+    assert told in condition.message
+    assert ("certificate" in condition.message) is bool(told)
+
+
 def test_the_waits_between_requests_double_up_to_a_bound() -> None:
     def wait(silent: timedelta) -> timedelta:
         asked = NOW - timedelta(seconds=10)
