@@ -100,7 +100,9 @@ class IncomingPeerings(Asking):
             return await self._give_up(foreign, seen)
         if session.reason == Reason.CA_NOT_TRUSTED:
             refused = condition(ConditionType.SHARING, False, Reason.CA_NOT_TRUSTED, session.message)
-            await self._tell(foreign, incoming.wire(), [refused])
+            self._watched(cluster_id)  # whose retries find out when that is over
+            writes = await self._tell(foreign, incoming.wire(), [refused])
+            return Outcome(wake=MEANT_AFTER, writes=writes, outcome="waiting", reason=session.reason)
         if incoming.phase == "Offered" and self._watched(cluster_id) is None:
             return Outcome(
                 wake=timedelta(seconds=10), outcome="waiting"
