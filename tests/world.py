@@ -217,7 +217,7 @@ class Acquaintance:
         document = parse_document(found["data"][WELL_KNOWN_KEY], self.world.clock.now(), expected=expected)
         now, ca_pem = self.world.clock.now(), document.ca_bundle
         if ca_pem != side.ca_pem:
-            raise NotTrusted("another CA is shown", reason=Reason.CA_NOT_TRUSTED)
+            raise NotTrusted("another CA is shown", reason=Reason.CA_NOT_SHOWN)
         return Met(document=document, server=server, entry=server, ca_pem=ca_pem, at=now)
 
     async def ask(
@@ -367,7 +367,7 @@ class Side:
             abroad=abroad,
             address=Address(),
         )
-        self.gate = Gate(stores, home, settings, clock, metrics)
+        self.gate = Gate(stores, home, settings, clock, metrics, self.events)
         self._tasks = [
             asyncio.create_task(reflect(self.api, selection, store, clock, random))
             for selection, store in selections(NS, stores)

@@ -116,6 +116,7 @@ class HttpContact:
                 reason=Reason.CA_NOT_TRUSTED,
                 hint="add its CA to the ConfigMap trusted-ca-certificates",
             )
+        await self._confirm(place.server, document.ca_bundle)
         return Met(
             document=document, server=place.server, entry=read.entry, ca_pem=document.ca_bundle, at=read.at
         )
@@ -181,20 +182,22 @@ class HttpContact:
         document = parse_document(text, now, expected=place.expected)
         return _Read(document, _date(headers.get("Date", ""), now), entry)
 
-    async def confirm(self, met: Met) -> None:
+    async def _confirm(self, server: str, ca_pem: str) -> None:
         """Verify that whoever shows a document holds a certificate of the CA in it: anybody can copy the document.
 
         Raises:
-            NotTrusted: he does not.
+            NotTrusted: he does not, with reason CANotShown.
             Unreachable: nobody answers.
         """
-        if not met.ca_pem:
-            return  # the certificate was verified before the document was read
-        cluster = self._open(met.server, pinned_context(met.ca_pem), PINNED_NAME)
+        cluster = self._open(server, pinned_context(ca_pem), PINNED_NAME)
         try:
             await cluster.fetch_raw("/version")
-        except NotTrusted:
-            raise
+        except NotTrusted as fault:
+            raise NotTrusted(
+                f"the document at {server} is genuine, but the certificate is not of the CA in it: {fault.message}",
+                reason=Reason.CA_NOT_SHOWN,
+                hint="does a proxy stand before that API server, or somebody on the line? Nothing was sent there",
+            ) from fault
         except Fault as fault:
             if isinstance(fault, Unreachable) and not fault.answered:
                 raise  # any answer will do

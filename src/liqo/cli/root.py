@@ -20,6 +20,7 @@ from liqo.cli import (
     requests,
     sharing,
     status,
+    trust,
 )
 
 app = typer.Typer(
@@ -34,6 +35,7 @@ app = typer.Typer(
 app.add_typer(lab.app, name="lab")
 app.add_typer(discover.app, name="discover")
 app.add_typer(dns.app, name="dns")
+app.add_typer(trust.app, name="trust")
 for group in (
     installing,
     peers,

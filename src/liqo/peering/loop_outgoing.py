@@ -18,6 +18,7 @@ from liqo.peering.forge import forge_request, forge_sealed
 from liqo.peering.loop_meeting import MANAGER, Meetings
 from liqo.peering.loop_rights import grant, issue_token
 from liqo.peering.outgoing import APART, GIVE_UP_AFTER, Decision, Move, Seen, decide, is_accepted
+from liqo.peering.pins import PinChanged
 from liqo.peering.ports import Met
 from liqo.runtime.loop import Outcome
 from liqo.runtime.ports import Health, Way
@@ -61,15 +62,10 @@ class OutgoingPeerings(Meetings):
         """Read the stores."""
         us = self.us()
         cluster_id = foreign.spec.cluster_id
-        siblings = (
-            [ForeignCluster.parse(w) for w in self.foreigns.by("cluster-id", cluster_id)]
-            if cluster_id
-            else []
-        )
         found = self.advertisements.get(Key(us.namespace, cluster_id)) if cluster_id else None
         offer = Advertisement.parse(found) if found else None
         fault = self._use(foreign, offer)
-        counts = counting(siblings) or foreign
+        counts = counting(self._siblings(cluster_id)) or foreign
         return Seen(
             foreign=foreign,
             counts=counts.metadata.name,
@@ -77,7 +73,8 @@ class OutgoingPeerings(Meetings):
             access=us.access,
             server=us.server,
             advertisement=offer,
-            unusable=fault,
+            unusable=fault.message if fault is not None else "",
+            changed=isinstance(fault, PinChanged) or foreign.status.shown is not None,
             session=self.clusters.get(cluster_id, Way.OUTGOING) if cluster_id else None,
             node_there=bool(cluster_id and self.nodes.by("cluster-id", cluster_id)),
         )
@@ -93,19 +90,19 @@ class OutgoingPeerings(Meetings):
         waiting = decision.phase != "Established" and foreign.spec.join
         return Outcome(wake=decision.wake, writes=writes, outcome="waiting" if waiting else "done")
 
-    def _use(self, foreign: ForeignCluster, offer: Advertisement | None) -> str:
-        """Make the credentials in an accepted offer the current ones; return why they are unusable, or "".
+    def _use(self, foreign: ForeignCluster, offer: Advertisement | None) -> Fault | None:
+        """Make the credentials in an accepted offer the current ones; return why they are unusable.
 
         This comes before any decision, so that none is taken on the health of a connection that is over.
         """
         cluster_id, outgoing = foreign.spec.cluster_id, foreign.status.outgoing
         if cluster_id is None or outgoing is None or offer is None or not is_accepted(offer, outgoing):
-            return ""
+            return None
         try:
             self.clusters.use(cluster_id, Way.OUTGOING, offer.spec.kube_config or "")
         except (Malformed, NotTrusted) as fault:
-            return fault.message
-        return ""
+            return fault
+        return None
 
     async def _acknowledge(self, offer: Advertisement) -> None:
         """Tell foreign which of its tokens we use."""

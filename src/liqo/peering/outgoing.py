@@ -17,6 +17,7 @@ true          an offer                             REST; Established once sharin
 true          an offer with credentials that       ASK again, at a growing distance
               cannot be used
 true          our token is two thirds through      HAND_OVER the next one in the Advertisement's status
+true          a legacy id shows another key or CA  ASK again, which stops unless a person accepted that
 """
 
 from collections.abc import Sequence
@@ -66,6 +67,7 @@ class Seen:
     advertisement: Advertisement | None
     session: Session | None  # with the credentials of that Advertisement, if it is accepted
     unusable: str = ""  # why those credentials cannot be used
+    changed: bool = False  # a legacy id that shows another key or CA, or did when it was met last
     node_there: bool
 
 
@@ -250,6 +252,9 @@ def _keep(
     seen: Seen, outgoing: Outgoing, offer: Advertisement, good: tuple[Condition, ...], now: datetime
 ) -> Decision:
     """The peering stands: keep its credentials alive in both directions."""
+    if seen.changed:
+        wait = (outgoing.requested_at or now) + ASK_AGAIN_FIRST - now
+        return Decision(move=Move.REST, wake=wait) if wait > timedelta() else Decision(move=Move.ASK)
     if seen.unusable:
         asked = outgoing.requested_at or now
         again = asked + ask_again_after(seen.foreign, asked, ConditionType.ADVERTISED)
