@@ -3,7 +3,7 @@
 import asyncio
 import ssl
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime
 from email.utils import parsedate_to_datetime
 from typing import NamedTuple
@@ -78,13 +78,18 @@ class HttpContact:
     ) -> Met:
         """Read the well-known document and verify everything about it."""
         faults: list[Fault] = []
+        others: tuple[str, ...] = ()
         for server in servers:
             try:
                 check_literal(server, self.check)
                 place = _Place(server, door or door_beside(server, DOOR_PORT), namespace, expected)
-                return await self._meet(place, allow_untrusted=allow_untrusted)
+                met = await self._meet(place, allow_untrusted=allow_untrusted)
             except Fault as fault:
                 faults.append(fault)
+                if fault.reason == Reason.WRONG_CLUSTER_ID:
+                    others = (*others, server)
+            else:
+                return replace(met, others=others)
         raise _telling(faults)
 
     async def _meet(self, place: "_Place", *, allow_untrusted: bool) -> Met:

@@ -20,6 +20,7 @@ from liqo.api.bounds import (
 )
 from liqo.api.meta import Condition, ObjectMeta
 from liqo.api.model import Model, Time
+from liqo.api.reasons import ConditionType, Reason
 
 DiscoveryType = Literal["LAN", "WAN", "Manual", "IncomingPeering"]
 
@@ -192,19 +193,31 @@ def endpoints_of(foreign: ForeignCluster) -> list[str]:
 def counting(siblings: Sequence[ForeignCluster]) -> ForeignCluster | None:
     """Return which of several ForeignClusters with one clusterID counts.
 
-    The one already peered, then one that a person wrote, then the oldest; a name decides between equals. One that is
-    being deleted counts only while nothing else does.
+    The one already peered, then one at whose address no other cluster was seen, then one that a person wrote, then the
+    oldest; a name decides between equals. One that is being deleted counts only while nothing else does.
     """
     return min(siblings, key=_rank, default=None)
 
 
-def _rank(foreign: ForeignCluster) -> tuple[bool, bool, bool, str, str]:
+def is_contradicted(foreign: ForeignCluster) -> bool:
+    """Return whether whoever was met last at its address is not the cluster with that id."""
+    told = {(c.type, c.status, c.reason) for c in foreign.status.conditions}
+    return not told.isdisjoint(
+        {
+            (ConditionType.IDENTITY_VERIFIED, "False", Reason.WRONG_CLUSTER_ID),
+            (ConditionType.TRUSTED, "False", Reason.PIN_CHANGED),
+        }
+    )
+
+
+def _rank(foreign: ForeignCluster) -> tuple[bool, bool, bool, bool, str, str]:
     outgoing = foreign.status.outgoing
     peered = foreign.spec.join and outgoing is not None and outgoing.phase not in {None, "Refused", "Ending"}
     created = foreign.metadata.creation_timestamp
     return (
         foreign.metadata.deletion_timestamp is not None,
         not peered,
+        is_contradicted(foreign),
         foreign.spec.discovery_type != "Manual",
         created.isoformat() if created else "",
         foreign.metadata.name,

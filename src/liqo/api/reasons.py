@@ -64,7 +64,7 @@ class Reason(_Documented):
     LOST = "Lost", "No finder sees the cluster any more; a peering with it goes on as long as it answers."
     ID_CONFLICT = (
         "IdConflict",
-        "Several neighbours claim this ClusterID; the one that proves it counts.",
+        "Several claim this ClusterID, or another cluster is at an address of it; the one that proves it counts.",
     )
     # discovery, of a SearchDomain
     ANSWERED = "Answered", "A name server answered for the domain."

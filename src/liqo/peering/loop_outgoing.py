@@ -5,9 +5,9 @@ from datetime import timedelta
 
 from liqo.api.advertisement import Advertisement
 from liqo.api.conditions import condition, status_body
-from liqo.api.foreign_cluster import ForeignCluster, counting
+from liqo.api.foreign_cluster import ForeignCluster, counting, is_contradicted
 from liqo.api.kinds import ADVERTISEMENT, FEDERATION_REQUEST, FOREIGN_CLUSTER
-from liqo.api.meta import Key, Wire, find_condition, format_time
+from liqo.api.meta import Condition, Key, Wire, find_condition, format_time
 from liqo.api.names import peer_account, request_name
 from liqo.api.reasons import ConditionType, Reason
 from liqo.api.rights import forge_peer_rights
@@ -174,7 +174,7 @@ class OutgoingPeerings(Meetings):
         failing = outgoing is not None and outgoing.jti and told is not None and told.status == "False"
         trusted = Reason.CA_FROM_DOCUMENT if met.ca_pem else Reason.CA_TRUSTED
         conditions = [
-            condition(ConditionType.IDENTITY_VERIFIED, not met.document.legacy, self._verified(met)),
+            self._verified(foreign, met),
             condition(ConditionType.TRUSTED, True, trusted),
             told if failing and told else condition(ConditionType.REQUESTED, None, Reason.REQUESTING),
         ]
@@ -218,9 +218,19 @@ class OutgoingPeerings(Meetings):
         end = token_expiry(token)
         return token if end is None or self.clock.now() < end else None
 
-    @staticmethod
-    def _verified(met: Met) -> Reason:
-        return Reason.LEGACY_CLUSTER_ID if met.document.legacy else Reason.VERIFIED
+    def _verified(self, foreign: ForeignCluster, met: Met) -> Condition:
+        """Return what the document proves, and where another cluster is that should not be there."""
+        if met.document.legacy:
+            return condition(ConditionType.IDENTITY_VERIFIED, False, Reason.LEGACY_CLUSTER_ID)
+        siblings = [
+            f for f in self._siblings(met.document.cluster_id) if f.metadata.uid != foreign.metadata.uid
+        ]
+        rivals = [f"the address of ForeignCluster {f.metadata.name}" for f in siblings if is_contradicted(f)]
+        others = [*rivals, *met.others]
+        if not others:
+            return condition(ConditionType.IDENTITY_VERIFIED, True, Reason.VERIFIED)
+        message = f"It proved its ClusterID; another cluster is at {', '.join(others)}."
+        return condition(ConditionType.IDENTITY_VERIFIED, True, Reason.ID_CONFLICT, message)
 
     async def _hand_over(self, foreign: ForeignCluster, seen: Seen, decision: Decision) -> Outcome:
         """Give foreign the next token, sealed, in the status of its Advertisement."""

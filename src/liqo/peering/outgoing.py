@@ -27,7 +27,7 @@ from enum import Enum, auto
 
 from liqo.api.advertisement import Advertisement
 from liqo.api.conditions import condition
-from liqo.api.foreign_cluster import ForeignCluster, Outgoing
+from liqo.api.foreign_cluster import ForeignCluster, Outgoing, is_contradicted
 from liqo.api.meta import Condition, find_condition
 from liqo.api.names import OUTGOING_FINALIZER
 from liqo.api.reasons import ConditionType, Reason
@@ -132,10 +132,13 @@ def undelivered_wait(foreign: ForeignCluster, now: datetime) -> timedelta:
 
 def _leave(seen: Seen, *, started: bool, counts: bool) -> Decision:
     """Nothing is wanted: end what is there."""
-    reason = Reason.NOT_JOINED if counts or not seen.foreign.spec.join else Reason.DUPLICATE_CLUSTER_ID
-    message = (
-        "" if reason is Reason.NOT_JOINED else f"ForeignCluster {seen.counts} counts; this one has no effect."
-    )
+    reason, message = Reason.NOT_JOINED, ""
+    if not counts and seen.foreign.spec.join:
+        reason = Reason.DUPLICATE_CLUSTER_ID
+        message = f"ForeignCluster {seen.counts} counts; this one has no effect."
+        if is_contradicted(seen.foreign):
+            reason = Reason.ID_CONFLICT
+            message = f"ForeignCluster {seen.counts} counts: another cluster is at the address of this one."
     if started:
         return Decision(
             move=Move.END,

@@ -164,3 +164,11 @@ async def test_where_the_door_shows_the_document_the_api_server_has_to_hold_the_
             await meet(api_server.url, door=door.url)
     await runner.cleanup()
     await behind.cleanup()
+
+
+async def test_another_cluster_at_one_of_the_addresses_is_told_of(server: Server) -> None:
+    other = Server(server.tls, who=new_identity())
+    runner = await other.start(server_context(server.tls))
+    met = await meet(other.url, server.url)
+    assert (met.server, met.others) == (server.url, (other.url,))
+    await runner.cleanup()

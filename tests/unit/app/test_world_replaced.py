@@ -6,6 +6,7 @@ from liqo.api.kinds import (
     CLUSTER_CONFIG,
     CONFIG_MAP,
     FEDERATION_REQUEST,
+    FOREIGN_CLUSTER,
     NAMESPACE,
     SECRET,
     SERVICE_ACCOUNT,
@@ -141,6 +142,21 @@ async def test_a_home_that_is_never_heard_of_again_is_forgotten(world: World) ->
     assert milan.api.objects(NAMESPACE)
     await world.run(MINUTES, SECOND)
     assert not [name for name in world.leftovers() if name.startswith("milan/")]
+
+
+async def test_of_two_that_claim_one_id_the_one_that_proves_it_counts_and_both_say_so(world: World) -> None:
+    rome, milan = world.sides["rome"], world.sides["milan"]
+    await world.install("paris", 3)
+    spec = {"clusterID": milan.id, "join": True, "namespace": NS, "allowUntrustedCA": True}
+    for name, there in (("b-liar", world.sides["paris"]), ("honest", milan)):  # the liar is the older one
+        body = {"metadata": {"name": name}, "spec": {**spec, "apiUrl": there.server}}
+        await rome.api.create(FOREIGN_CLUSTER, body)
+        await world.run(FEW_SECONDS)
+    assert rome.condition("honest", "NodeReady") == ("True", "Ready")
+    assert rome.condition("honest", "IdentityVerified") == ("True", "IdConflict")
+    assert rome.condition("b-liar", "IdentityVerified") == ("False", "WrongClusterID")
+    assert rome.condition("b-liar", "Requested") == ("False", "IdConflict")
+    assert world.sides["paris"].api.objects(FEDERATION_REQUEST) == []
 
 
 async def test_a_home_that_shows_another_ca_costs_no_busy_loop(world: World) -> None:
