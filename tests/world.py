@@ -2,7 +2,7 @@
 
 The API servers are `memory_cluster`, which a contract test holds to the real one. Rights are modelled as far as
 peerings need them: a token counts while its ServiceAccount is there, its end has not come and a RoleBinding
-names the account.
+names the account. A cluster with a CA is verified with the one that its credentials or its document name.
 """
 
 import asyncio
@@ -34,7 +34,7 @@ from liqo.api.kinds import (
     SERVICE_ACCOUNT,
 )
 from liqo.api.meta import Key, Kind, Wire, format_time
-from liqo.api.names import WELL_KNOWN_CONFIG_MAP, WELL_KNOWN_KEY
+from liqo.api.names import CLUSTER_ID_CONFIG_MAP, WELL_KNOWN_CONFIG_MAP, WELL_KNOWN_KEY
 from liqo.api.reasons import Reason
 from liqo.app.controller import Settings
 from liqo.app.gate import Gate
@@ -43,6 +43,7 @@ from liqo.app.identity import ensure_identity
 from liqo.app.loops import make_loops, make_queues
 from liqo.app.rooms import build_rooms
 from liqo.app.stores import Stores, make_stores, selections
+from liqo.app.trust import Trust
 from liqo.app.wiring import Triggers
 from liqo.discovery.dns import Answer, Type
 from liqo.discovery.sightings import Sightings
@@ -61,6 +62,7 @@ from manual_clock import FixedRandom, ManualClock
 from memory_cluster import MemoryCluster
 
 NS = "liqo"
+NO_TLS = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
 
 
 @dataclass
@@ -127,14 +129,16 @@ class Wired:
 
 
 class Guarded:
-    """A MemoryCluster as seen with a token."""
+    """A MemoryCluster as seen with a token, over a connection verified with a CA; "" verifies nothing."""
 
-    def __init__(self, world: "World", server: str, token: str) -> None:
-        self._world, self.server = world, server
+    def __init__(self, world: "World", server: str, token: str, ca_pem: str) -> None:
+        self._world, self.server, self._ca_pem = world, server, ca_pem
         self._token = orjson.loads(base64.urlsafe_b64decode(token.split(".")[1] + "=="))
 
     def _check(self) -> MemoryCluster:
         side, claims = self._world.at(self.server), self._token
+        if self._ca_pem not in {"", side.ca_pem}:
+            raise NotTrusted("another CA signed its certificate", reason=Reason.CA_NOT_TRUSTED)
         account = side.api.seen(SERVICE_ACCOUNT, claims["name"], claims["namespace"])
         if account is None or account["metadata"]["uid"] != claims["uid"]:
             raise Unauthorized("the token's account is gone")
@@ -211,7 +215,10 @@ class Acquaintance:
         if found is None:
             raise Unreachable("no document yet", reason="DocumentMissing")
         document = parse_document(found["data"][WELL_KNOWN_KEY], self.world.clock.now(), expected=expected)
-        return Met(document=document, server=server, entry=server, ca_pem="", at=self.world.clock.now())
+        now, ca_pem = self.world.clock.now(), document.ca_bundle
+        if ca_pem != side.ca_pem:
+            raise NotTrusted("another CA is shown", reason=Reason.CA_NOT_SHOWN)
+        return Met(document=document, server=server, entry=server, ca_pem=ca_pem, at=now)
 
     async def ask(
         self,
@@ -239,9 +246,10 @@ class Unanswered:
 class Side:
     """One cluster and its controller."""
 
-    def __init__(self, world: "World", name: str, number: int) -> None:
+    def __init__(self, world: "World", name: str, number: int, ca_pem: str) -> None:
         self.world, self.name = world, name
         self.server = f"https://10.0.0.{number}:6443"
+        self.ca_pem = ca_pem
         self.api = MemoryCluster(now=world.clock.now)
         self.api.answers["token"] = self._issue
         self.api.answers["subjectaccessreviews"] = self._review
@@ -293,8 +301,10 @@ class Side:
     def connect(
         self, credentials: Credentials, _way: Way, addresses: Callable[[], Sequence[str]], _trust: PeerTrust
     ) -> Any:
+        token = credentials.token.reveal()
+
         def one(server: str) -> Any:
-            return Wired(Guarded(self.world, server, credentials.token.reveal()), self.wire)
+            return Wired(Guarded(self.world, server, token, credentials.ca_pem), self.wire)
 
         return FailoverCluster(addresses, one, self.world.clock)
 
@@ -311,11 +321,16 @@ class Side:
             cluster_id=cluster_id,
             identity=identity,
             namespace=NS,
-            access=Access(server=self.server, ssl_context=None),
+            access=Access(server=self.server, ssl_context=None, ca_pem=self.ca_pem),
             cluster_info="",
             nodes=stores.nodes,
             config=settings,
         )
+        trust = Trust(stores, home, allow_loopback=False)
+
+        def verify(peer: str, ca_pem: str) -> PeerTrust:
+            return trust.of_peer(peer, ca_pem) if ca_pem else PeerTrust("known", NO_TLS, None)
+
         queues = make_queues(clock, random)
         abroad = Abroad(stores.nodes)
         triggers = self.triggers = Triggers(queues, stores, abroad, NS)
@@ -329,7 +344,7 @@ class Side:
             clock=clock,
             random=random,
             connect=self.connect,
-            trust=lambda _id, _ca: PeerTrust("own", ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT), None),
+            trust=verify,
             endpoints=stores.endpoints,
         )
         rooms = build_rooms(
@@ -352,7 +367,7 @@ class Side:
             abroad=abroad,
             address=Address(),
         )
-        self.gate = Gate(stores, home, settings, clock, metrics)
+        self.gate = Gate(stores, home, settings, clock, metrics, self.events)
         self._tasks = [
             asyncio.create_task(reflect(self.api, selection, store, clock, random))
             for selection, store in selections(NS, stores)
@@ -423,12 +438,23 @@ class World:
             await self.install(name, number)
         await self.run(timedelta(seconds=1))
 
-    async def install(self, name: str, number: int) -> None:
-        """Make a cluster from nothing; what was at that address before is gone without a word."""
+    async def install(self, name: str, number: int, *, legacy_id: str = "", ca_pem: str = "") -> None:
+        """Make a cluster from nothing; what was at that address before is gone without a word.
+
+        Args:
+            name: of the cluster.
+            number: the end of its address.
+            legacy_id: a UUID that its operator writes down before the first start; "" for none.
+            ca_pem: of its API server.
+        """
         if name in self.sides:
             await self.sides[name].stop()
             self.sides[name].api.end_watches()
-        side = self.sides[name] = Side(self, name, number)
+        side = self.sides[name] = Side(self, name, number, ca_pem)
+        if legacy_id:
+            config_map = {"name": CLUSTER_ID_CONFIG_MAP, "namespace": NS}
+            data = {CLUSTER_ID_CONFIG_MAP: legacy_id}
+            await side.api.create(CONFIG_MAP, {"metadata": config_map, "data": data})
         await side.api.create(NODE, real_node(f"{name}-1"))
         spec = {"discoveryConfig": {"clusterName": name}}
         await side.api.create(CLUSTER_CONFIG, {"metadata": {"name": "clusterconfig"}, "spec": spec})

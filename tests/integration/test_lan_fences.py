@@ -84,6 +84,7 @@ async def test_the_agent_adds_a_found_cluster_and_its_source(bench: Bench, agent
         (ID, {"spec": {"incoming": "Allow"}}),
         (ID, {"spec": {"incoming": "Deny"}}),
         (ID, {"spec": {"maxCapacity": {"cpu": "1"}}}),
+        (ID, {"spec": {"pin": {"signingKey": "mine"}}}),
         (OTHER, {}),
         (ID, {"metadata": {"finalizers": ["example.com/hang"]}}),
         (ID, {"metadata": {"labels": {"a": "b"}}}),
@@ -120,6 +121,8 @@ async def test_the_agent_adds_nothing_else(
         {"outgoing": {"phase": "Established"}},
         {"incoming": {"phase": "Accepted"}},
         {"signingKey": "mine"},
+        {"pin": {"signingKey": "mine"}},
+        {"shown": {"signingKey": "mine"}},
         {
             "conditions": [
                 {

@@ -22,7 +22,7 @@ from liqo.adapters.tls import (
 from liqo.adapters.tracked import Peer, TrackedCluster
 from liqo.adapters.watches import Watches
 from liqo.api.meta import Key, Kind, Wire
-from liqo.errors import Fault, Unreachable
+from liqo.errors import Fault, NotTrusted, Unreachable
 from liqo.identity.kubeconfig import Credentials, digest, token_expiry, unseal
 from liqo.peering.ports import Ourselves
 from liqo.runtime.metrics import Metrics
@@ -124,11 +124,15 @@ class PeerClusters:
         self._closing: set[asyncio.Task[None]] = set()
 
     def use(self, cluster_id: str, way: Way, sealed: str) -> str:
-        """Make these credentials the current ones; return their digest."""
+        """Make these credentials the current ones; return their digest. One that is not trusted has no connection."""
         mark = digest(sealed)
         current = self._connections.get((cluster_id, way))
         if current is not None and current.sealed_digest == mark:
-            trust = self._trust(cluster_id, current.credentials.ca_pem)
+            try:
+                trust = self._trust(cluster_id, current.credentials.ca_pem)
+            except NotTrusted:
+                self.drop(cluster_id, way)
+                raise
             if current.trust_mark == trust.mark:
                 return mark
         us = self._us()

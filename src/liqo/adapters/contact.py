@@ -3,7 +3,7 @@
 import asyncio
 import ssl
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime
 from email.utils import parsedate_to_datetime
 from typing import NamedTuple
@@ -78,13 +78,18 @@ class HttpContact:
     ) -> Met:
         """Read the well-known document and verify everything about it."""
         faults: list[Fault] = []
+        others: tuple[str, ...] = ()
         for server in servers:
             try:
                 check_literal(server, self.check)
                 place = _Place(server, door or door_beside(server, DOOR_PORT), namespace, expected)
-                return await self._meet(place, allow_untrusted=allow_untrusted)
+                met = await self._meet(place, allow_untrusted=allow_untrusted)
             except Fault as fault:
                 faults.append(fault)
+                if fault.reason == Reason.WRONG_CLUSTER_ID:
+                    others = (*others, server)
+            else:
+                return replace(met, others=others)
         raise _telling(faults)
 
     async def _meet(self, place: "_Place", *, allow_untrusted: bool) -> Met:
@@ -116,6 +121,7 @@ class HttpContact:
                 reason=Reason.CA_NOT_TRUSTED,
                 hint="add its CA to the ConfigMap trusted-ca-certificates",
             )
+        await self._confirm(place.server, document.ca_bundle)
         return Met(
             document=document, server=place.server, entry=read.entry, ca_pem=document.ca_bundle, at=read.at
         )
@@ -181,20 +187,22 @@ class HttpContact:
         document = parse_document(text, now, expected=place.expected)
         return _Read(document, _date(headers.get("Date", ""), now), entry)
 
-    async def confirm(self, met: Met) -> None:
+    async def _confirm(self, server: str, ca_pem: str) -> None:
         """Verify that whoever shows a document holds a certificate of the CA in it: anybody can copy the document.
 
         Raises:
-            NotTrusted: he does not.
+            NotTrusted: he does not, with reason CANotShown.
             Unreachable: nobody answers.
         """
-        if not met.ca_pem:
-            return  # the certificate was verified before the document was read
-        cluster = self._open(met.server, pinned_context(met.ca_pem), PINNED_NAME)
+        cluster = self._open(server, pinned_context(ca_pem), PINNED_NAME)
         try:
             await cluster.fetch_raw("/version")
-        except NotTrusted:
-            raise
+        except NotTrusted as fault:
+            raise NotTrusted(
+                f"the document at {server} is genuine, but the certificate is not of the CA in it: {fault.message}",
+                reason=Reason.CA_NOT_SHOWN,
+                hint="does a proxy stand before that API server, or somebody on the line? Nothing was sent there",
+            ) from fault
         except Fault as fault:
             if isinstance(fault, Unreachable) and not fault.answered:
                 raise  # any answer will do

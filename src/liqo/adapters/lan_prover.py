@@ -15,7 +15,7 @@ from datetime import datetime, timedelta
 from liqo.adapters.contact import HttpContact
 from liqo.api.reasons import Reason
 from liqo.discovery.lan_ports import Answer, Asked, Proof
-from liqo.errors import Fault, NotTrusted, Unreachable
+from liqo.errors import Fault, Unreachable
 from liqo.runtime.ports import Clock
 
 WITHIN_SECONDS = 2.0
@@ -97,23 +97,19 @@ class LanProver:
         """Read the document once; any answer that is not another cluster's is one."""
         try:
             async with asyncio.timeout(WITHIN_SECONDS):
-                met = await self.contact.meet(
+                await self.contact.meet(
                     [asked.endpoint],
                     asked.namespace,
                     expected=asked.cluster_id,
                     allow_untrusted=True,
                     door=asked.door,
                 )
-                try:
-                    await self.contact.confirm(met)
-                except NotTrusted:
-                    return Proof.OTHER  # he shows the honest cluster's document, and is not it
         except TimeoutError:
             return Proof.SILENT
         except Unreachable as fault:
             return Proof.ANSWERED if fault.answered else Proof.SILENT
         except Fault as fault:
-            if fault.reason == Reason.WRONG_CLUSTER_ID:
-                return Proof.OTHER
+            if fault.reason in {Reason.WRONG_CLUSTER_ID, Reason.CA_NOT_SHOWN}:
+                return Proof.OTHER  # another cluster, or one who copied the honest one's document
             return Proof.SILENT if fault.reason == Reason.ADDRESS_REFUSED else Proof.ANSWERED
         return Proof.PROVED

@@ -9,6 +9,7 @@ CLUSTER_ID = r"^([a-z2-7]{32}|[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12})$"  # ou
 DNS_LABEL = r"^[a-z0-9]([-a-z0-9]*[a-z0-9])?$"  # RFC 1123
 DIGEST = r"^[A-Za-z0-9_-]{0,64}$"
 JTI = r"^[a-z0-9]{0,30}$"
+FINGERPRINT = r"^[0-9A-F]{2}(:[0-9A-F]{2}){31}$"  # SHA-256, as openssl prints it
 HTTPS_URL = r"^https://[^/?#@\s]+/?$"
 
 FOREIGN_NAME = (
@@ -22,6 +23,7 @@ URL_MAX = 2_048
 PROOF_MAX = 2_048
 RESOURCES_MAX = 64
 LABELS_MAX = 64
+CERTIFICATES_MAX = 16  # a CA and its predecessors, with room
 
 
 def _in_words(message: str) -> Callable[[dict[str, Any]], None]:
@@ -55,6 +57,7 @@ Url = Annotated[
 ]
 Sealed = Annotated[str, Field(max_length=SEALED_MAX)]
 Digest = Annotated[str, Field(max_length=64, pattern=DIGEST)]
+Fingerprint = Annotated[str, Field(max_length=95, pattern=FINGERPRINT)]
 Jti = Annotated[str, Field(max_length=30, pattern=JTI)]
 Message = Annotated[str, Field(max_length=MESSAGE_MAX)]
 ReasonText = Annotated[str, Field(max_length=64, pattern=r"^[A-Za-z0-9]*$")]

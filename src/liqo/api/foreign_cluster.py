@@ -6,11 +6,40 @@ from typing import Annotated, ClassVar, Literal
 from pydantic import ConfigDict, Field
 
 from liqo.api.advertisement import NodeLabels, Resources
-from liqo.api.bounds import ClusterIDText, Digest, Jti, Label, Message, ReasonText, Sealed, Url
+from liqo.api.bounds import (
+    CERTIFICATES_MAX,
+    ClusterIDText,
+    Digest,
+    Fingerprint,
+    Jti,
+    Label,
+    Message,
+    ReasonText,
+    Sealed,
+    Url,
+)
 from liqo.api.meta import Condition, ObjectMeta
 from liqo.api.model import Model, Time
+from liqo.api.reasons import ConditionType, Reason
 
 DiscoveryType = Literal["LAN", "WAN", "Manual", "IncomingPeering"]
+
+
+class Pin(Model):
+    """By what a cluster with a legacy id is known, since a UUID proves nothing; empty is not known."""
+
+    signing_key: Digest = ""  # the thumbprint of its identity key
+    ca_fingerprints: Annotated[list[Fingerprint], Field(max_length=CERTIFICATES_MAX)] = Field(
+        default_factory=list
+    )
+
+
+class FirstUse(Pin):
+    """What it showed when it was met first."""
+
+    once_trusted: bool = (
+        False  # a CA that we trust verified its certificate: its own word is not enough again
+    )
 
 
 class ForeignClusterSpec(Model):
@@ -44,6 +73,7 @@ class ForeignClusterSpec(Model):
     max_capacity: Resources = Field(default_factory=dict)
     accept_offer: bool = False  # a person takes what it offers, whatever the settings say
     invite: Sealed | None = None  # that its owner gave us, sealed to our own key
+    pin: Pin | None = None  # of a legacy id: what a person says it is known by, before status.pin
 
 
 ENDPOINTS_MAX = 16
@@ -114,6 +144,8 @@ class ForeignClusterStatus(Model):
     outgoing: Outgoing | None = None
     incoming: Incoming | None = None
     signing_key: Digest = ""  # the thumbprint of its identity key, once proved
+    pin: FirstUse | None = None  # of a legacy id
+    shown: Pin | None = None  # what it shows instead, which stops the peering until a person accepts it
     conditions: list[Condition] = Field(
         default_factory=list,
         max_length=32,
@@ -161,19 +193,31 @@ def endpoints_of(foreign: ForeignCluster) -> list[str]:
 def counting(siblings: Sequence[ForeignCluster]) -> ForeignCluster | None:
     """Return which of several ForeignClusters with one clusterID counts.
 
-    The one already peered, then one that a person wrote, then the oldest; a name decides between equals. One that is
-    being deleted counts only while nothing else does.
+    The one already peered, then one at whose address no other cluster was seen, then one that a person wrote, then the
+    oldest; a name decides between equals. One that is being deleted counts only while nothing else does.
     """
     return min(siblings, key=_rank, default=None)
 
 
-def _rank(foreign: ForeignCluster) -> tuple[bool, bool, bool, str, str]:
+def is_contradicted(foreign: ForeignCluster) -> bool:
+    """Return whether whoever was met last at its address is not the cluster with that id."""
+    told = {(c.type, c.status, c.reason) for c in foreign.status.conditions}
+    return not told.isdisjoint(
+        {
+            (ConditionType.IDENTITY_VERIFIED, "False", Reason.WRONG_CLUSTER_ID),
+            (ConditionType.TRUSTED, "False", Reason.PIN_CHANGED),
+        }
+    )
+
+
+def _rank(foreign: ForeignCluster) -> tuple[bool, bool, bool, bool, str, str]:
     outgoing = foreign.status.outgoing
     peered = foreign.spec.join and outgoing is not None and outgoing.phase not in {None, "Refused", "Ending"}
     created = foreign.metadata.creation_timestamp
     return (
         foreign.metadata.deletion_timestamp is not None,
         not peered,
+        is_contradicted(foreign),
         foreign.spec.discovery_type != "Manual",
         created.isoformat() if created else "",
         foreign.metadata.name,

@@ -62,7 +62,10 @@ class Reason(_Documented):
     FOUND = "Found", "A finder sees the cluster."
     ENTERED = "Entered", "A person entered it; no finder sees it."
     LOST = "Lost", "No finder sees the cluster any more; a peering with it goes on as long as it answers."
-    ID_CONFLICT = "IdConflict", "Several neighbours claim this ClusterID; the one that proves it counts."
+    ID_CONFLICT = (
+        "IdConflict",
+        "Several claim this ClusterID, or another cluster is at an address of it; the one that proves it counts.",
+    )
     # discovery, of a SearchDomain
     ANSWERED = "Answered", "A name server answered for the domain."
     NO_SUCH_DOMAIN = "NoSuchDomain", "The name server says that the domain does not exist (NXDOMAIN)."
@@ -128,6 +131,14 @@ class Reason(_Documented):
     CA_NOT_TRUSTED = (
         "CANotTrusted",
         "The certificate is signed by none of the system's roots nor by trusted-ca-certificates.",
+    )
+    CA_NOT_SHOWN = (
+        "CANotShown",
+        "The certificate shown is not of the CA in the signed well-known document: who sits on the line?",
+    )
+    PIN_CHANGED = (
+        "PinChanged",
+        "A cluster with a legacy id shows another key or CA than the one it is known by; a person has to accept it.",
     )
     BAD_CERTIFICATE = (
         "BadCertificate",

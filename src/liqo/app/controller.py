@@ -223,7 +223,7 @@ class _Parts:
 
     async def run(self, stop: asyncio.Event) -> None:
         """Run everything until told to stop, or until a part dies."""
-        gate = Gate(self._stores, self._home, self._settings, self._clock, self._metrics)
+        gate = Gate(self._stores, self._home, self._settings, self._clock, self._metrics, self._events)
         magnet = Magnet(self._stores.enabled, self._metrics)
         servers = await start_servers(
             self._options,

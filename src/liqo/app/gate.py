@@ -6,7 +6,9 @@ from typing import NamedTuple
 
 from liqo.api.cluster_config import ClusterConfigSpec
 from liqo.api.foreign_cluster import ForeignCluster
+from liqo.api.kinds import FOREIGN_CLUSTER
 from liqo.api.meta import Wire
+from liqo.api.reasons import Reason
 from liqo.app.home import Home
 from liqo.app.stores import Stores
 from liqo.peering.gate import Known, examine
@@ -14,7 +16,7 @@ from liqo.peering.incoming import Answer
 from liqo.peering.invites import invite_of
 from liqo.peering.places import has_own_place, is_waiting, tenants
 from liqo.runtime.metrics import Metrics
-from liqo.runtime.ports import Clock
+from liqo.runtime.ports import Clock, Events
 from liqo.serve.admission import Ruling
 
 SEEN_WITHIN = timedelta(seconds=5)  # then what was let through and is not stored never will be
@@ -41,9 +43,10 @@ class Gate:
         config: Callable[[], ClusterConfigSpec],
         clock: Clock,
         metrics: Metrics,
+        events: Events,
     ) -> None:
         self._stores, self._home, self._config = stores, home, config
-        self._clock, self._metrics = clock, metrics
+        self._clock, self._metrics, self._events = clock, metrics, events
         self._let_through: dict[str, _Coming] = {}  # by name
 
     def judge(self, wire: Wire, name: str) -> Ruling:
@@ -60,6 +63,8 @@ class Gate:
             known=known,
             config=config,
         )
+        if verdict.reason is Reason.PIN_CHANGED:
+            self._tell(asker)
         allowed = verdict.answer is not Answer.DENY
         if allowed:
             self._let_through[name] = _Coming(asker, now + SEEN_WITHIN, known.invited)
@@ -93,3 +98,11 @@ class Gate:
 
     def _has_own_place(self, cluster_id: str, config: ClusterConfigSpec) -> bool:
         return has_own_place(cluster_id, self._foreigns(cluster_id), config, invited=False)
+
+    def _tell(self, cluster_id: str) -> None:
+        """Tell people that somebody asks in the name of a cluster they know; all such attempts are one event."""
+        for wire in self._stores.foreigns.by("cluster-id", cluster_id):
+            message = (
+                "Somebody asks in its name with another key than the one it is known by, and is refused."
+            )
+            self._events.emit(wire, FOREIGN_CLUSTER, reason=Reason.PIN_CHANGED, message=message, warning=True)

@@ -17,11 +17,11 @@ from liqo.api.names import (
 from liqo.app.home import find_own_server
 from liqo.app.peers import forge_manual, list_foreign, read_config
 from liqo.errors import Absent, Invalid
-from liqo.identity.cluster_id import check_id
+from liqo.identity.cluster_id import check_id, is_legacy_id
 from liqo.identity.document import Document, parse_document
 from liqo.identity.invite import Invite, format_invite, parse_invite
 from liqo.identity.kubeconfig import Credentials, seal
-from liqo.identity.trust import fingerprint
+from liqo.identity.trust import fingerprints
 from liqo.peering.invites import TTL_MAX, TTL_MIN, expires, forge_account, forge_binding, only_for
 from liqo.peering.loop_rights import issue_token
 from liqo.runtime.ports import Clock, Cluster, Selection
@@ -73,7 +73,7 @@ async def make_invite(
             namespace=namespace,
             server=server,
             door_url=document.door_url,
-            ca=fingerprint(document.ca_bundle) if document.ca_bundle else "",
+            ca=", ".join(fingerprints(document.ca_bundle)) if document.ca_bundle else "",
             token=token.text,
             expires=end,
         )
@@ -130,6 +130,8 @@ async def join_invite(cluster: Cluster, text: str, *, name: str, namespace: str,
     spec: Wire = {"join": True, "invite": sealed, "apiUrl": invite.server}
     if invite.door_url:
         spec["doorUrl"] = invite.door_url
+    if invite.ca and is_legacy_id(invite.cluster_id):
+        spec["pin"] = {"caFingerprints": invite.ca.split(", ")}
     known = [f for f in await list_foreign(cluster) if f.spec.cluster_id == invite.cluster_id]
     entered = next((f for f in known if f.spec.discovery_type == "Manual"), None)
     if entered is not None:

@@ -8,6 +8,8 @@ from liqo.api.kinds import FEDERATION_REQUEST, FOREIGN_CLUSTER
 from liqo.api.meta import Key, Wire
 from liqo.app.peers import list_foreign, read_config
 from liqo.errors import Absent, Invalid
+from liqo.identity.cluster_id import is_legacy_id
+from liqo.identity.keys import Keys
 from liqo.runtime.ports import Cluster, Selection
 
 Word = Literal["Allow", "Deny"]
@@ -46,15 +48,18 @@ async def answer(cluster: Cluster, namespace: str, name: str, word: Word) -> tup
     """
     requests, known = await list_requests(cluster, namespace), await list_foreign(cluster)
     cluster_id = _only(_ids(requests, known, name), name, requests, known)
+    said: Wire = {"incoming": word}
+    if word == "Allow" and is_legacy_id(cluster_id):
+        said |= _pin([r for r in requests if r.spec.cluster_id == cluster_id], name)
     foreigns = [f for f in known if f.spec.cluster_id == cluster_id]
     for foreign in foreigns:
-        patch = {"spec": {"incoming": word}}
+        patch = {"spec": said}
         await cluster.patch(FOREIGN_CLUSTER, Key("", foreign.metadata.name), patch, manager="liqo-cli")
     if foreigns:
         return cluster_id, foreigns[0].metadata.name
     asked = next(r for r in requests if r.spec.cluster_id == cluster_id)
     untrusted = (await read_config(cluster)).discovery_config.accept_untrusted_ca
-    await cluster.create(FOREIGN_CLUSTER, _forge(asked, word, untrusted=untrusted))
+    await cluster.create(FOREIGN_CLUSTER, _forge(asked, said, untrusted=untrusted))
     return cluster_id, cluster_id
 
 
@@ -84,7 +89,23 @@ def _only(ids: set[str], name: str, requests: list[FederationRequest], known: li
     )
 
 
-def _forge(asked: FederationRequest, word: Word, *, untrusted: bool) -> Wire:
+def _pin(requests: list[FederationRequest], name: str) -> Wire:
+    """Return the key of the one who asks under a legacy id: whoever asks later with another one is somebody else.
+
+    Raises:
+        Invalid: several ask, with keys of their own.
+    """
+    named = [r for r in requests if r.metadata.name == name] or requests
+    keys = {Keys.parse(r.spec.keys.wire()).thumbprint for r in named}
+    if len(keys) > 1:
+        raise Invalid(
+            f"{len(keys)} clusters ask in the name of {name}, each with a key of its own",
+            hint=f"ask the owner, and name one request: {', '.join(sorted(r.metadata.name for r in named))}",
+        )
+    return {"pin": {"signingKey": keys.pop()}} if keys else {}
+
+
+def _forge(asked: FederationRequest, said: Wire, *, untrusted: bool) -> Wire:
     """Return a ForeignCluster that says nothing but a person's word on whoever holds that id."""
     spec = asked.spec
     return {
@@ -98,6 +119,6 @@ def _forge(asked: FederationRequest, word: Word, *, untrusted: bool) -> Wire:
             "join": False,
             "discoveryType": "Manual",
             "allowUntrustedCA": untrusted,
-            "incoming": word,
+            **said,
         },
     }

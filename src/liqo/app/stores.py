@@ -67,7 +67,11 @@ class Stores:
 
     def counting(self, cluster_id: str) -> ForeignCluster | None:
         """Return the ForeignCluster that counts for a cluster."""
-        return counting([ForeignCluster.parse(w) for w in self.foreigns.by("cluster-id", cluster_id)])
+        return counting(self.siblings(cluster_id))
+
+    def siblings(self, cluster_id: str) -> list[ForeignCluster]:
+        """Return all ForeignClusters of a cluster."""
+        return [ForeignCluster.parse(w) for w in self.foreigns.by("cluster-id", cluster_id)]
 
     def endpoints(self, cluster_id: str) -> list[str]:
         """Return where a cluster's API server is said to be."""

@@ -9,7 +9,9 @@ from liqo.api.meta import Key
 from liqo.api.names import TRUSTED_CA_CONFIG_MAP, short_hash
 from liqo.app.home import Home
 from liqo.app.stores import Stores
+from liqo.identity.cluster_id import is_legacy_id
 from liqo.identity.trust import Verdict, check_address, parse_trusted
+from liqo.peering.pins import check, check_stopped, forge_pin, takes_own_ca
 
 
 @lru_cache(maxsize=256)
@@ -41,18 +43,20 @@ class Trust:
         Args:
             cluster_id: of the cluster; its ForeignCluster that counts says whether its own CA is accepted.
             ca_pem: that CA, as it stands in the credentials that the cluster sealed to us; "" if it did not say.
+
+        Raises:
+            PinChanged: its id proves nothing, and it shows something else than what it is known by.
         """
-        if ca_pem and self._accepts(cluster_id):
+        siblings = self._stores.siblings(cluster_id)
+        if is_legacy_id(cluster_id):
+            check_stopped(siblings)
+        otherwise = self._home.config().discovery_config.accept_untrusted_ca
+        if ca_pem and takes_own_ca(cluster_id, siblings, otherwise=otherwise):
+            if is_legacy_id(cluster_id):
+                check(siblings, forge_pin("", ca_pem))
             return _pinned(ca_pem)
         context = self.context()
         return PeerTrust(f"known {short_hash(self._pem or '')}", context, None)
-
-    def _accepts(self, cluster_id: str) -> bool:
-        """Return whether a CA of the cluster's own is good enough."""
-        foreign = self._stores.counting(cluster_id)
-        if foreign is None:
-            return self._home.config().discovery_config.accept_untrusted_ca
-        return foreign.spec.allow_untrusted_ca
 
     def check(self, address: str) -> Verdict:
         """Return whether we connect to an address."""

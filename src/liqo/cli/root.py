@@ -21,6 +21,7 @@ from liqo.cli import (
     requests,
     sharing,
     status,
+    trust,
 )
 
 app = typer.Typer(
@@ -36,6 +37,7 @@ app.add_typer(lab.app, name="lab")
 app.add_typer(discover.app, name="discover")
 app.add_typer(dns.app, name="dns")
 app.add_typer(identity.app, name="identity")
+app.add_typer(trust.app, name="trust")
 for group in (
     installing,
     peers,

@@ -155,6 +155,8 @@ def _is_only_found(foreign: ForeignCluster) -> bool:
         and foreign.spec.incoming == "Default"
         and (outgoing is None or outgoing.phase is None)  # a node's name outlives the peering
         and (incoming is None or incoming.phase is None)
+        and foreign.spec.pin is None
+        and foreign.status.pin is None  # by what a legacy id is known is not forgotten
         and not foreign.metadata.finalizers
     )
 

@@ -7,11 +7,11 @@ import ssl
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from ipaddress import IPv4Address, IPv4Network, IPv6Address, IPv6Network, ip_address, ip_network
-from typing import Literal
 
 from cryptography import x509
 from cryptography.hazmat.primitives.serialization import Encoding
 
+from liqo.api.bounds import CERTIFICATES_MAX
 from liqo.api.reasons import Reason
 from liqo.errors import Malformed
 
@@ -23,7 +23,6 @@ HOST_MAX = 253  # RFC 1035 §2.3.4, written with dots
 PORT_MAX = 65_535
 HTTPS_PORT = 443
 BUNDLE_MAX = 32_768  # bytes; a CA and its predecessors, with room
-CERTIFICATES_MAX = 16
 CERTIFICATE_MAX = 16_384  # bytes of one certificate, DER
 PROBLEM_MAX = 256  # characters of a message about somebody's certificate
 
@@ -277,52 +276,11 @@ def covers(names: Sequence[str], host: str) -> bool:
     return any(name.lower() in {host.lower(), wild.lower()} for name in names)
 
 
-def fingerprint(pem: str) -> str:
-    """Return the SHA-256 fingerprints of certificates as openssl prints them, joined by ", ".
+def fingerprints(pem: str) -> list[str]:
+    """Return the SHA-256 fingerprints of certificates as openssl prints them.
 
     Raises:
         Malformed: they are no certificates.
     """
     digests = [hashlib.sha256(c.public_bytes(Encoding.DER)).hexdigest().upper() for c in parse_bundle(pem)]
-    return ", ".join(":".join(d[i : i + 2] for i in range(0, len(d), 2)) for d in digests)
-
-
-@dataclass(frozen=True, slots=True)
-class Attempt:
-    """One way to verify an API server's certificate."""
-
-    kind: Literal["system", "trusted", "peering", "document"]
-    ca_pem: str = ""  # "" for the system's roots
-
-
-def choose_ca(
-    *,
-    allow_untrusted: bool,
-    system: bool = True,
-    trusted_pem: str = "",
-    peering_pem: str = "",
-    document_pem: str = "",
-    legacy: bool = False,
-    once_trusted: bool = False,
-) -> tuple[Attempt, ...]:
-    """Return the ways to verify an API server's certificate, in the order in which they are tried.
-
-    Args:
-        allow_untrusted: spec.allowUntrustedCA; without it only what we trust already counts.
-        system: whether this machine has roots of its own.
-        trusted_pem: the good ones of the ConfigMap trusted-ca-certificates.
-        peering_pem: the CA sealed in the running peering, or pinned at first use.
-        document_pem: the CA in the signed well-known document.
-        legacy: the id proves nothing, so that a CA other than the pinned one waits for a person.
-        once_trusted: a CA that we trust verified it before: there is no falling back.
-    """
-    attempts = [Attempt("system")] if system else []
-    if trusted_pem:
-        attempts.append(Attempt("trusted", trusted_pem))
-    if not allow_untrusted or (legacy and once_trusted):
-        return tuple(attempts)
-    if peering_pem:
-        attempts.append(Attempt("peering", peering_pem))
-    if document_pem and document_pem != peering_pem and not (legacy and peering_pem):
-        attempts.append(Attempt("document", document_pem))
-    return tuple(attempts)
+    return [":".join(d[i : i + 2] for i in range(0, len(d), 2)) for d in digests]

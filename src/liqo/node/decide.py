@@ -75,10 +75,10 @@ def wanted(foreign: ForeignCluster, *, counts: bool, node_there: bool) -> bool:
     return outgoing.phase == "Established" or (node_there and outgoing.phase in {"Requesting", "Requested"})
 
 
-def readiness(session: Session | None) -> Readiness:
-    """Return what the connection's health means for the node."""
+def readiness(session: Session | None, *, stopped: bool = False) -> Readiness:
+    """Return what the connection's health means for the node; there is none while a changed key or CA stops it."""
     if session is None:
-        return Readiness(False, Reason.WAITING)
+        return Readiness(False, Reason.PIN_CHANGED if stopped else Reason.WAITING)
     match session.health:
         case Health.READY:
             return Readiness(True, Reason.READY)

@@ -86,7 +86,7 @@ class VirtualNodes:
         if offer is None and node is None:
             return Outcome(outcome="waiting")
         session = await self._probed(foreign, cluster_id)
-        ready = readiness(session)
+        ready = readiness(session, stopped=foreign.status.shown is not None)
         node, writes = await self._shape(foreign, node, offer, ready)
         writes += await self._tell(foreign, wire, ready)
         writes += await self._beat(node)

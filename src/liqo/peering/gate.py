@@ -12,6 +12,7 @@ from liqo.api.reasons import Reason, known_reason
 from liqo.errors import Malformed, NotTrusted
 from liqo.identity.request import verify_proof
 from liqo.peering.incoming import Answer, Verdict, judge
+from liqo.peering.pins import known_by
 from liqo.peering.places import SAME_ID_MAX, has_own_place
 
 
@@ -69,6 +70,13 @@ def examine(
         return Verdict(Answer.DENY, known_reason(fault.reason, Reason.BAD_SIGNATURE), fault.message)
     if proof.cluster_id == home_id:
         return Verdict(Answer.DENY, Reason.OWN_CLUSTER, "That is this cluster's own identity.")
+    key = known_by(known.foreigns).signing_key if proof.legacy else ""
+    if key not in {"", proof.thumbprint}:
+        message = (
+            f"Your cluster is known here by the key {key}, and the request is signed with {proof.thumbprint}. Tell the "
+            f"owner of this cluster, who can accept that: liqo trust accept {proof.cluster_id} --key {proof.thumbprint}"
+        )
+        return Verdict(Answer.DENY, Reason.PIN_CHANGED, message)
     last = max(
         (
             f.status.incoming.last_request

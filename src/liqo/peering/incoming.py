@@ -23,6 +23,7 @@ from liqo.api.foreign_cluster import ForeignCluster
 from liqo.api.meta import Wire
 from liqo.api.names import INCOMING_FINALIZER
 from liqo.api.reasons import Reason
+from liqo.peering.pins import known_by
 from liqo.peering.places import is_listed
 
 CALL_BACK_WITHIN = timedelta(seconds=30)
@@ -65,7 +66,8 @@ def judge(
         known: the ForeignClusters with that id; a Deny on any of them counts.
         config: of this cluster.
         peers: how many other clusters are tenants already.
-        legacy: the id is a UUID, which proves nothing: a person decides, whatever the policy.
+        legacy: the id is a UUID, which proves nothing: a person decides, whatever the policy. That it is on the
+            allow-list says nothing of who holds it before its key is known.
         invited: it comes with an invite, which is a person's word.
     """
     policy = config.peering_config
@@ -76,7 +78,8 @@ def judge(
         return Verdict(Answer.DENY, Reason.DENIED, "Your cluster is on the deny-list of this cluster.")
     if not config.advertisement_config.outgoing.enable:
         return Verdict(Answer.DENY, Reason.SHARING_DISABLED, "This cluster does not share anything.")
-    if "Allow" in wishes or is_listed(policy.allowed_clusters, cluster_id, known):
+    listed = is_listed(policy.allowed_clusters, cluster_id, known)
+    if "Allow" in wishes or (listed and (not legacy or known_by(known).signing_key)):
         return Verdict(Answer.ACCEPT, Reason.ALLOWED)
     if invited:
         return Verdict(Answer.ACCEPT, Reason.INVITED)

@@ -7,7 +7,7 @@ from urllib.parse import urlsplit
 from liqo.api.advertisement import Advertisement
 from liqo.api.conditions import condition
 from liqo.api.federation_request import FederationRequest
-from liqo.api.foreign_cluster import ForeignCluster, counting
+from liqo.api.foreign_cluster import ForeignCluster, Pin, counting
 from liqo.api.kinds import CONFIG_MAP, FEDERATION_REQUEST, FOREIGN_CLUSTER
 from liqo.api.meta import Key, Wire, format_time
 from liqo.api.names import WELL_KNOWN_CONFIG_MAP, WELL_KNOWN_KEY
@@ -29,6 +29,7 @@ from liqo.peering.incoming import (
 )
 from liqo.peering.invites import invite_of
 from liqo.peering.loop_tenant import Tenants
+from liqo.peering.pins import PinChanged, check, first_use, forge_pin, takes_own_ca
 from liqo.peering.places import exceeds, has_own_place, is_waiting, tenants
 from liqo.runtime.loop import Outcome
 from liqo.runtime.plan import created_or_there
@@ -52,6 +53,8 @@ class Asking(Tenants):
                     audience=self.us().identity.keys.thumbprint,
                     name=request.metadata.name,
                 )
+                if proof.legacy:
+                    check(known, Pin(signing_key=proof.thumbprint))
             except (Malformed, NotTrusted):
                 await self.home.delete(FEDERATION_REQUEST, Key.of(wire), uid=wire["metadata"]["uid"])
                 continue
@@ -76,6 +79,9 @@ class Asking(Tenants):
             verdict=verdict,
         )
 
+    def _siblings(self, cluster_id: str) -> list[ForeignCluster]:
+        return [ForeignCluster.parse(w) for w in self.foreigns.by("cluster-id", cluster_id)]
+
     def _peers(self, cluster_id: str) -> int:
         """Return how many other clusters are tenants, or will be."""
         return len(tenants(self.namespaces.values(), self.foreigns.by("taken", "")) - {cluster_id})
@@ -94,7 +100,7 @@ class Asking(Tenants):
         found = []
         for wire in self.requests.values():
             asker = wire["spec"]["clusterID"]
-            known = [ForeignCluster.parse(w) for w in self.foreigns.by("cluster-id", asker)]
+            known = self._siblings(asker)
             invited = "invite" in wire["spec"]
             if is_waiting(wire) and not has_own_place(asker, known, config, invited=invited):
                 found.append(wire)
@@ -139,10 +145,10 @@ class Asking(Tenants):
         """Accept a request once the address in it was seen to lead to the cluster that signed it."""
         spec = asked.request.spec
         foreign = seen.foreign
-        untrusted = (
-            foreign.spec.allow_untrusted_ca
-            if foreign is not None
-            else self.config().discovery_config.accept_untrusted_ca
+        untrusted = takes_own_ca(
+            cluster_id,
+            self._siblings(cluster_id),
+            otherwise=self.config().discovery_config.accept_untrusted_ca,
         )
         try:
             credentials = self._open(cluster_id, spec.kube_config)
@@ -150,6 +156,8 @@ class Asking(Tenants):
             document = await self._read_document(cluster_id, spec.namespace)
             if document.keys.thumbprint != Keys.parse(asked.wire["spec"]["keys"]).thumbprint:
                 raise NotTrusted("another key is in the document there", reason=Reason.WRONG_CLUSTER_ID)
+        except PinChanged:
+            raise
         except Fault as fault:
             self.clusters.drop(cluster_id, Way.INCOMING)
             await self._mark(asked, "Pending", Reason.CALL_BACK_FAILED, fault.message)
@@ -168,6 +176,9 @@ class Asking(Tenants):
         if foreign is None:
             wire = forge_foreign(asked.wire, credentials.server, allow_untrusted=untrusted)
             foreign = ForeignCluster.parse(await created_or_there(self.home, FOREIGN_CLUSTER, wire))
+        if document.legacy:
+            shown = forge_pin(document.keys.thumbprint, credentials.ca_pem if untrusted else "")
+            await self._owner.pin(foreign, first_use(foreign, shown), None)
         await self._owner.hold(foreign, held=True)
         old = foreign.status.incoming.wire() if foreign.status.incoming is not None else {}
         incoming = {

@@ -31,6 +31,7 @@ from liqo.peering.incoming import (
 from liqo.peering.loop_asking import Asking
 from liqo.peering.loop_rights import grant, issue_token
 from liqo.peering.loop_tenant import MANAGER
+from liqo.peering.pins import PinChanged
 from liqo.peering.places import is_waiting
 from liqo.runtime.loop import Outcome
 from liqo.runtime.ports import Health, Session, Way
@@ -45,7 +46,7 @@ class IncomingPeerings(Asking):
     async def reconcile(self, key: Key) -> Outcome:
         """Bring one incoming peering a step closer."""
         cluster_id = key.name
-        known = [ForeignCluster.parse(w) for w in self.foreigns.by("cluster-id", cluster_id)]
+        known = self._siblings(cluster_id)
         if await self._move(known):
             return Outcome(writes=2)
         seen = await self._observe(cluster_id, known)
@@ -53,6 +54,13 @@ class IncomingPeerings(Asking):
         if decision.move in {Move.SERVE, Move.REST, Move.CALL_BACK}:
             for old in decision.over:
                 await self._forget(old)
+        try:
+            return await self._act(cluster_id, seen, decision)
+        except PinChanged as fault:
+            return await self._stop(seen, decision, fault)
+
+    async def _act(self, cluster_id: str, seen: Seen, decision: Decision) -> Outcome:
+        """Take the next step."""
         match decision.move:
             case Move.REST:
                 return await self._rest(seen, decision)
@@ -64,6 +72,20 @@ class IncomingPeerings(Asking):
                 return await self._deny(cluster_id, seen, decision)
             case Move.END:
                 return await self._end(cluster_id, seen)
+
+    async def _stop(self, seen: Seen, decision: Decision, fault: PinChanged) -> Outcome:
+        """Send nothing to a legacy id that shows something else, and say so; a person's word on it wakes us."""
+        foreign, asked = seen.foreign, decision.newest
+        assert foreign is not None  # who is known by something is known
+        assert asked is not None
+        await self._owner.pin(foreign, foreign.status.pin, fault.shown)
+        incoming = foreign.status.incoming.wire() if foreign.status.incoming is not None else None
+        writes = await self._tell(
+            foreign, incoming, [condition(ConditionType.SHARING, False, Reason.PIN_CHANGED, str(fault))]
+        )
+        if decision.move is Move.CALL_BACK:
+            writes += await self._mark(asked, "Pending", Reason.PIN_CHANGED, fault.message)
+        return Outcome(writes=writes, outcome="refused", reason=Reason.PIN_CHANGED)
 
     async def _move(self, known: Sequence[ForeignCluster]) -> bool:
         """Put what we keep of a home cluster on the ForeignCluster that counts; return whether it had to be.
@@ -100,7 +122,9 @@ class IncomingPeerings(Asking):
             return await self._give_up(foreign, seen)
         if session.reason == Reason.CA_NOT_TRUSTED:
             refused = condition(ConditionType.SHARING, False, Reason.CA_NOT_TRUSTED, session.message)
-            await self._tell(foreign, incoming.wire(), [refused])
+            self._watched(cluster_id)  # whose retries find out when that is over
+            writes = await self._tell(foreign, incoming.wire(), [refused])
+            return Outcome(wake=MEANT_AFTER, writes=writes, outcome="waiting", reason=session.reason)
         if incoming.phase == "Offered" and self._watched(cluster_id) is None:
             return Outcome(
                 wake=timedelta(seconds=10), outcome="waiting"

@@ -13,6 +13,7 @@ from liqo.errors import Fault, Refused
 from liqo.peering.conditions import OUTGOING
 from liqo.peering.loop_rights import revoke
 from liqo.peering.loop_status import Owner
+from liqo.peering.pins import PinChanged, check, first_use, forge_pin, takes_own_ca
 from liqo.peering.ports import Contact, Met, Ourselves
 from liqo.runtime.ports import Clock, Cluster, Clusters, Events, Way
 from liqo.runtime.store import Store
@@ -43,21 +44,48 @@ class Meetings:
                 reason=Reason.NO_ADDRESS,
                 hint="set spec.apiUrl, or let discovery find it",
             )
+        cluster_id = foreign.spec.cluster_id
         try:
-            return await self.contact.meet(
+            met = await self.contact.meet(
                 servers,
                 foreign.spec.namespace,
-                expected=foreign.spec.cluster_id,
-                allow_untrusted=foreign.spec.allow_untrusted_ca,
+                expected=cluster_id,
+                allow_untrusted=takes_own_ca(
+                    cluster_id or "", self._siblings(cluster_id) or [foreign], otherwise=False
+                ),
                 door=foreign.spec.door_url or "",
             )
+            if met.document.legacy:
+                await self._recognise(foreign, met)
+        except PinChanged as fault:
+            await self._owner.pin(foreign, foreign.status.pin, fault.shown)
+            self.clusters.drop(cluster_id or "", Way.OUTGOING)
+            await self._tell_fault(foreign, fault)
+            raise
         except Fault as fault:
             await self._tell_fault(foreign, fault)
             raise
+        return met
+
+    async def _recognise(self, foreign: ForeignCluster, met: Met) -> None:
+        """See that a legacy id shows what it is known by; what it shows first is written down before anything is sent.
+
+        Raises:
+            PinChanged: it shows something else.
+        """
+        shown = forge_pin(met.document.keys.thumbprint, met.ca_pem)
+        check(self._siblings(met.document.cluster_id), shown)
+        if foreign.spec.cluster_id is not None:
+            await self._owner.pin(foreign, first_use(foreign, shown), None)
+
+    def _siblings(self, cluster_id: str | None) -> list[ForeignCluster]:
+        """Return all ForeignClusters of a cluster; none while its id is to be learnt."""
+        found = self.foreigns.by("cluster-id", cluster_id) if cluster_id else ()
+        return [ForeignCluster.parse(w) for w in found]
 
     async def _tell_fault(self, foreign: ForeignCluster, fault: Fault) -> None:
         """Put a fault of first contact where a person looks for it."""
-        trust = {Reason.CA_NOT_TRUSTED, Reason.ADDRESS_REFUSED}
+        trust = {Reason.CA_NOT_TRUSTED, Reason.CA_NOT_SHOWN, Reason.PIN_CHANGED, Reason.ADDRESS_REFUSED}
         identity = {
             Reason.WRONG_CLUSTER_ID,
             Reason.IDENTITY_REPLACED,

@@ -5,9 +5,9 @@ from datetime import timedelta
 
 from liqo.api.advertisement import Advertisement
 from liqo.api.conditions import condition, status_body
-from liqo.api.foreign_cluster import ForeignCluster, counting
+from liqo.api.foreign_cluster import ForeignCluster, counting, is_contradicted
 from liqo.api.kinds import ADVERTISEMENT, FEDERATION_REQUEST, FOREIGN_CLUSTER
-from liqo.api.meta import Key, Wire, find_condition, format_time
+from liqo.api.meta import Condition, Key, Wire, find_condition, format_time
 from liqo.api.names import peer_account, request_name
 from liqo.api.reasons import ConditionType, Reason
 from liqo.api.rights import forge_peer_rights
@@ -19,6 +19,7 @@ from liqo.peering.forge import forge_request, forge_sealed
 from liqo.peering.loop_meeting import MANAGER, Meetings
 from liqo.peering.loop_rights import grant, issue_token
 from liqo.peering.outgoing import APART, GIVE_UP_AFTER, Decision, Move, Seen, decide, is_accepted
+from liqo.peering.pins import PinChanged
 from liqo.peering.ports import Met
 from liqo.runtime.loop import Outcome
 from liqo.runtime.ports import Health, Way
@@ -62,15 +63,10 @@ class OutgoingPeerings(Meetings):
         """Read the stores."""
         us = self.us()
         cluster_id = foreign.spec.cluster_id
-        siblings = (
-            [ForeignCluster.parse(w) for w in self.foreigns.by("cluster-id", cluster_id)]
-            if cluster_id
-            else []
-        )
         found = self.advertisements.get(Key(us.namespace, cluster_id)) if cluster_id else None
         offer = Advertisement.parse(found) if found else None
         fault = self._use(foreign, offer)
-        counts = counting(siblings) or foreign
+        counts = counting(self._siblings(cluster_id)) or foreign
         return Seen(
             foreign=foreign,
             counts=counts.metadata.name,
@@ -79,7 +75,8 @@ class OutgoingPeerings(Meetings):
             server=us.server,
             certificate_names=us.certificate_names,
             advertisement=offer,
-            unusable=fault,
+            unusable=fault.message if fault is not None else "",
+            changed=isinstance(fault, PinChanged) or foreign.status.shown is not None,
             session=self.clusters.get(cluster_id, Way.OUTGOING) if cluster_id else None,
             node_there=bool(cluster_id and self.nodes.by("cluster-id", cluster_id)),
         )
@@ -95,19 +92,19 @@ class OutgoingPeerings(Meetings):
         waiting = decision.phase != "Established" and foreign.spec.join
         return Outcome(wake=decision.wake, writes=writes, outcome="waiting" if waiting else "done")
 
-    def _use(self, foreign: ForeignCluster, offer: Advertisement | None) -> str:
-        """Make the credentials in an accepted offer the current ones; return why they are unusable, or "".
+    def _use(self, foreign: ForeignCluster, offer: Advertisement | None) -> Fault | None:
+        """Make the credentials in an accepted offer the current ones; return why they are unusable.
 
         This comes before any decision, so that none is taken on the health of a connection that is over.
         """
         cluster_id, outgoing = foreign.spec.cluster_id, foreign.status.outgoing
         if cluster_id is None or outgoing is None or offer is None or not is_accepted(offer, outgoing):
-            return ""
+            return None
         try:
             self.clusters.use(cluster_id, Way.OUTGOING, offer.spec.kube_config or "")
         except (Malformed, NotTrusted) as fault:
-            return fault.message
-        return ""
+            return fault
+        return None
 
     async def _acknowledge(self, offer: Advertisement) -> None:
         """Tell foreign which of its tokens we use."""
@@ -183,7 +180,7 @@ class OutgoingPeerings(Meetings):
         by = Reason.CA_FROM_DOCUMENT if met.ca_pem else Reason.CA_TRUSTED
         trusted = condition(ConditionType.TRUSTED, True, by)
         conditions = [
-            condition(ConditionType.IDENTITY_VERIFIED, not met.document.legacy, self._verified(met)),
+            self._verified(foreign, met),
             told_trust if failing and told_trust else trusted,
             told if failing and told else condition(ConditionType.REQUESTED, None, Reason.REQUESTING),
         ]
@@ -247,9 +244,19 @@ class OutgoingPeerings(Meetings):
         await self._tell_fault(foreign, fault)
         raise fault
 
-    @staticmethod
-    def _verified(met: Met) -> Reason:
-        return Reason.LEGACY_CLUSTER_ID if met.document.legacy else Reason.VERIFIED
+    def _verified(self, foreign: ForeignCluster, met: Met) -> Condition:
+        """Return what the document proves, and where another cluster is that should not be there."""
+        if met.document.legacy:
+            return condition(ConditionType.IDENTITY_VERIFIED, False, Reason.LEGACY_CLUSTER_ID)
+        siblings = [
+            f for f in self._siblings(met.document.cluster_id) if f.metadata.uid != foreign.metadata.uid
+        ]
+        rivals = [f"the address of ForeignCluster {f.metadata.name}" for f in siblings if is_contradicted(f)]
+        others = [*rivals, *met.others]
+        if not others:
+            return condition(ConditionType.IDENTITY_VERIFIED, True, Reason.VERIFIED)
+        message = f"It proved its ClusterID; another cluster is at {', '.join(others)}."
+        return condition(ConditionType.IDENTITY_VERIFIED, True, Reason.ID_CONFLICT, message)
 
     async def _hand_over(self, foreign: ForeignCluster, seen: Seen, decision: Decision) -> Outcome:
         """Give foreign the next token, sealed, in the status of its Advertisement."""

@@ -4,7 +4,7 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
 from liqo.api.conditions import carry, is_news, status_body
-from liqo.api.foreign_cluster import ForeignCluster
+from liqo.api.foreign_cluster import FirstUse, ForeignCluster, Pin
 from liqo.api.kinds import FOREIGN_CLUSTER
 from liqo.api.meta import Condition, Key, Wire
 from liqo.peering.conditions import forge_event
@@ -69,6 +69,19 @@ class Owner:
         return await act(
             Plan(steps), self.home, manager=self.manager, events=self.events, remember=self._note
         )
+
+    async def pin(self, foreign: ForeignCluster, pin: FirstUse | None, shown: Pin | None) -> int:
+        """Write down by what a legacy id is known, and what it shows instead; no apply, so that both ways share it."""
+        if (pin, shown) == (foreign.status.pin, foreign.status.shown):
+            return 0
+        patch: Wire = {
+            "metadata": {"resourceVersion": foreign.metadata.resource_version},
+            "status": {"pin": pin and pin.wire(), "shown": shown and shown.wire()},
+        }
+        key, writer = Key("", foreign.metadata.name), f"{self.manager}-once"
+        answer = await self.home.patch(FOREIGN_CLUSTER, key, patch, manager=writer, subresource="status")
+        self._note(FOREIGN_CLUSTER, answer)
+        return 1
 
     async def hold(self, foreign: ForeignCluster, *, held: bool) -> None:
         """Set or release the finalizer."""

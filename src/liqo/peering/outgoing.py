@@ -17,6 +17,7 @@ true          an offer                             REST; Established once sharin
 true          an offer with credentials that       ASK again, at a growing distance
               cannot be used
 true          our token is two thirds through      HAND_OVER the next one in the Advertisement's status
+true          a legacy id shows another key or CA  ASK again, which stops unless a person accepted that
 """
 
 from collections.abc import Sequence
@@ -27,7 +28,7 @@ from urllib.parse import urlsplit
 
 from liqo.api.advertisement import Advertisement
 from liqo.api.conditions import condition
-from liqo.api.foreign_cluster import ForeignCluster, Outgoing
+from liqo.api.foreign_cluster import ForeignCluster, Outgoing, is_contradicted
 from liqo.api.meta import Condition, find_condition
 from liqo.api.names import OUTGOING_FINALIZER
 from liqo.api.reasons import ConditionType, Reason
@@ -70,6 +71,7 @@ class Seen:
     advertisement: Advertisement | None
     session: Session | None  # with the credentials of that Advertisement, if it is accepted
     unusable: str = ""  # why those credentials cannot be used
+    changed: bool = False  # a legacy id that shows another key or CA, or did when it was met last
     node_there: bool
 
 
@@ -134,10 +136,13 @@ def undelivered_wait(foreign: ForeignCluster, now: datetime) -> timedelta:
 
 def _leave(seen: Seen, *, started: bool, counts: bool) -> Decision:
     """Nothing is wanted: end what is there."""
-    reason = Reason.NOT_JOINED if counts or not seen.foreign.spec.join else Reason.DUPLICATE_CLUSTER_ID
-    message = (
-        "" if reason is Reason.NOT_JOINED else f"ForeignCluster {seen.counts} counts; this one has no effect."
-    )
+    reason, message = Reason.NOT_JOINED, ""
+    if not counts and seen.foreign.spec.join:
+        reason = Reason.DUPLICATE_CLUSTER_ID
+        message = f"ForeignCluster {seen.counts} counts; this one has no effect."
+        if is_contradicted(seen.foreign):
+            reason = Reason.ID_CONFLICT
+            message = f"ForeignCluster {seen.counts} counts: another cluster is at the address of this one."
     if started:
         return Decision(
             move=Move.END,
@@ -266,6 +271,9 @@ def _keep(
     seen: Seen, outgoing: Outgoing, offer: Advertisement, good: tuple[Condition, ...], now: datetime
 ) -> Decision:
     """The peering stands: keep its credentials alive in both directions."""
+    if seen.changed:
+        wait = (outgoing.requested_at or now) + ASK_AGAIN_FIRST - now
+        return Decision(move=Move.REST, wake=wait) if wait > timedelta() else Decision(move=Move.ASK)
     if seen.unusable:
         asked = outgoing.requested_at or now
         again = asked + ask_again_after(seen.foreign, asked, ConditionType.ADVERTISED)

@@ -45,6 +45,7 @@ class Met:
         str  # what its certificate was verified with; "" for the system's roots and trusted-ca-certificates
     )
     at: datetime  # its own time, as its Date header says
+    others: tuple[str, ...] = ()  # where another cluster answered in its stead
 
 
 class Contact(Protocol):

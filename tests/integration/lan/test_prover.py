@@ -16,11 +16,14 @@ from liqo.adapters.contact import HttpContact
 from liqo.adapters.lan_prover import LanProver
 from liqo.adapters.serving import Serving, make_serving
 from liqo.adapters.tls import PINNED_NAME, system_context
+from liqo.api.reasons import Reason
 from liqo.app.serving import server_context
 from liqo.discovery.lan_ports import Asked, Proof
-from liqo.identity.cluster_id import new_identity
+from liqo.errors import NotTrusted
+from liqo.identity.cluster_id import Identity, new_identity
 from liqo.identity.document import forge_document
 from liqo.identity.trust import check_address
+from liqo.peering.ports import Met
 from liqo.runtime.metrics import Metrics
 
 US = new_identity()
@@ -28,9 +31,9 @@ NOW = datetime.now(UTC)  # noqa: TID251  certificates and documents have to be v
 WELL_KNOWN = "/api/v1/namespaces/liqo/configmaps/liqo-well-known"
 
 
-def forge_text(ca: bytes) -> str:
+def forge_text(who: Identity, ca: bytes) -> str:
     return forge_document(
-        US, NOW, cluster_id=US.cluster_id, cluster_name="milan", namespace="liqo", ca_bundle=ca.decode()
+        who, NOW, cluster_id=who.cluster_id, cluster_name="milan", namespace="liqo", ca_bundle=ca.decode()
     )
 
 
@@ -40,13 +43,14 @@ class Server:
 
     tls: Serving
     codes: dict[str, int] = field(default_factory=dict)
+    who: Identity = US
     url: str = ""
 
     async def answer(self, request: web.Request) -> web.Response:
         code = self.codes.get(request.path, 200)
         if code != 200 or request.path != WELL_KNOWN:
             return web.json_response({"kind": "Status", "message": "no"}, status=code)
-        return web.json_response({"data": {"document": forge_text(self.tls.ca)}})
+        return web.json_response({"data": {"document": forge_text(self.who, self.tls.ca)}})
 
     async def start(self, context: ssl.SSLContext | None) -> web.AppRunner:
         app = web.Application()
@@ -71,17 +75,26 @@ async def server(tls: Serving) -> AsyncIterator[Server]:
     await runner.cleanup()
 
 
-async def proof(url: str) -> Proof:
-    """Return what a prover learns there."""
-    heard = asyncio.Event()
-    contact = HttpContact(
+def make_contact() -> HttpContact:
+    return HttpContact(
         system=partial(system_context, ""),
         check=partial(check_address, own=[], allow_loopback=True),
         clock=SystemClock(),
         random=SystemRandom(),
         metrics=Metrics(CollectorRegistry()),
     )
-    prover = LanProver(contact=contact, clock=SystemClock(), heard=lambda _id: heard.set())
+
+
+async def meet(*servers: str, door: str = "") -> Met:
+    """Meet our cluster at one of these addresses, in untrusted mode."""
+    expected = US.cluster_id
+    return await make_contact().meet(servers, "liqo", expected=expected, allow_untrusted=True, door=door)
+
+
+async def proof(url: str) -> Proof:
+    """Return what a prover learns there."""
+    heard = asyncio.Event()
+    prover = LanProver(contact=make_contact(), clock=SystemClock(), heard=lambda _id: heard.set())
     asked = Asked(url, "liqo", US.cluster_id)
     prover.ask(asked, "10.0.0.1")
     await heard.wait()
@@ -122,3 +135,40 @@ async def test_who_speaks_no_tls_or_is_gone_is_silent(tls: Serving) -> None:
     assert await proof(plain.url) is Proof.SILENT
     await runner.cleanup()
     assert await proof(plain.url) is Proof.SILENT
+
+
+async def test_a_genuine_document_over_another_s_tls_is_met_by_nobody(server: Server) -> None:
+    his = Server(server.tls)
+    runner = await his.start(server_context(make_serving(["127.0.0.1", PINNED_NAME], NOW)))
+    with pytest.raises(NotTrusted, match="the certificate is not of the CA in it") as refused:
+        await meet(his.url)
+    assert refused.value.reason == Reason.CA_NOT_SHOWN
+    await runner.cleanup()
+
+
+@pytest.mark.parametrize("honest", [True, False])
+async def test_where_the_door_shows_the_document_the_api_server_has_to_hold_the_certificate(
+    server: Server, honest: bool
+) -> None:
+    """The door's own certificate proves nothing, and need not; a man may stand before the API server alone."""
+    door = Server(server.tls)
+    behind = await door.start(server_context(make_serving(["127.0.0.1"], NOW)))
+    own = server.tls if honest else make_serving(["127.0.0.1", PINNED_NAME], NOW)
+    api_server = Server(server.tls, codes={WELL_KNOWN: 401, "/version": 401})
+    runner = await api_server.start(server_context(own))
+    if honest:
+        met = await meet(api_server.url, door=door.url)
+        assert (met.server, met.entry) == (api_server.url, door.url)
+    else:
+        with pytest.raises(NotTrusted, match="the certificate is not of the CA in it"):
+            await meet(api_server.url, door=door.url)
+    await runner.cleanup()
+    await behind.cleanup()
+
+
+async def test_another_cluster_at_one_of_the_addresses_is_told_of(server: Server) -> None:
+    other = Server(server.tls, who=new_identity())
+    runner = await other.start(server_context(server.tls))
+    met = await meet(other.url, server.url)
+    assert (met.server, met.others) == (server.url, (other.url,))
+    await runner.cleanup()

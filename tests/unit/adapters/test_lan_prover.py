@@ -22,13 +22,8 @@ class SlowContact:
     """Answers as told, and is silent to all others until it is cancelled."""
 
     says: dict[str, Fault | None] = field(default_factory=dict)
-    copied: set[str] = field(default_factory=set)  # servers that show a document of somebody else
     open: list[str] = field(default_factory=list)
     most: int = 0
-
-    async def confirm(self, server: str) -> None:
-        if server in self.copied:
-            raise NotTrusted("signed by another CA", reason=Reason.CA_NOT_TRUSTED)
 
     async def meet(self, servers: Sequence[str], *_: object, **__: object) -> str:
         (server,) = servers
@@ -71,21 +66,12 @@ async def bench() -> AsyncIterator[Bench]:
     assert made.contact.open == []
 
 
-async def test_who_shows_a_copied_document_is_somebody_else(bench: Bench) -> None:
-    bench.contact.says["https://10.0.0.1"] = None
-    bench.contact.copied.add("https://10.0.0.1")
-    bench.prover.ask(asked("https://10.0.0.1"), "sender")
-    await settle()
-    answer = bench.prover.known(asked("https://10.0.0.1"))
-    assert answer is not None
-    assert answer.proof is Proof.OTHER
-
-
 @pytest.mark.parametrize(
     ("says", "proof"),
     [
         (None, Proof.PROVED),
         (NotTrusted("another's", reason=Reason.WRONG_CLUSTER_ID), Proof.OTHER),
+        (NotTrusted("a copied document", reason=Reason.CA_NOT_SHOWN), Proof.OTHER),
         (NotTrusted("loopback", reason=Reason.ADDRESS_REFUSED), Proof.SILENT),
         (Unreachable("down"), Proof.SILENT),
         (Unavailable("no document", reason=Reason.DOCUMENT_MISSING), Proof.ANSWERED),

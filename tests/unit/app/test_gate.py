@@ -18,8 +18,10 @@ from liqo.peering.invites import forge_account
 from liqo.peering.places import SAME_ID_MAX
 from liqo.runtime.metrics import Metrics
 from manual_clock import ManualClock
+from world import Quiet
 
 INVITE = "invite-abcdefgh"
+UUID = "c7a3e3f0-0000-4000-8000-0123456789ab"
 
 
 class Asked:
@@ -37,13 +39,17 @@ class Asked:
             nodes=self.stores.nodes,
             config=lambda: config,
         )
-        self.gate = Gate(self.stores, home, lambda: config, self.clock, Metrics(CollectorRegistry()))
+        self.events = Quiet()
+        metrics = Metrics(CollectorRegistry())
+        self.gate = Gate(self.stores, home, lambda: config, self.clock, metrics, self.events)
 
-    def request(self, who: Identity, *, invite: str = "", withdraw: bool = False) -> Wire:
-        jti = new_jti()
+    def request(
+        self, who: Identity, *, invite: str = "", withdraw: bool = False, legacy_id: str = ""
+    ) -> Wire:
+        jti, cluster_id = new_jti(), legacy_id or who.cluster_id
         spec: Wire = {
             "protocol": 1,
-            "clusterID": who.cluster_id,
+            "clusterID": cluster_id,
             "clusterName": "x",
             "namespace": "liqo",
             "keys": who.keys.wire(),
@@ -52,7 +58,7 @@ class Asked:
         }
         audience = self.us.keys.thumbprint
         spec["proof"] = forge_proof(spec, who, audience=audience, jti=jti, now=self.clock.now())
-        return {"metadata": {"name": f"{who.cluster_id}-{jti}"}, "spec": spec}
+        return {"metadata": {"name": f"{cluster_id}-{jti}"}, "spec": spec}
 
     def ask(self, wire: Wire, *, stored: bool = False) -> str:
         """Return what is said, and keep the request if it is let through."""
@@ -115,3 +121,15 @@ def test_a_bad_proof_holds_no_place(asked: Asked) -> None:
 
 def test_a_stranger_has_nothing_to_withdraw(asked: Asked) -> None:
     assert asked.ask(asked.request(new_identity(), withdraw=True)) == "UnknownCluster"
+
+
+@pytest.mark.parametrize("withdraw", [True, False], ids=["withdrawal", "request"])
+def test_in_the_name_of_a_legacy_id_the_key_it_is_known_by_counts_alone(asked: Asked, withdraw: bool) -> None:
+    known = new_identity()
+    spec = {"clusterID": UUID, "discoveryType": "Manual", "pin": {"signingKey": known.keys.thumbprint}}
+    asked.stores.foreigns.put({"metadata": {"name": "x"}, "spec": spec})
+    assert asked.ask(asked.request(known, legacy_id=UUID), stored=True) == ""
+    for _ in range(3):  # each with a key of his own
+        assert asked.ask(asked.request(new_identity(), withdraw=withdraw, legacy_id=UUID)) == "PinChanged"
+    assert [reason for reason, _ in asked.events.told] == ["PinChanged"] * 3
+    assert len(set(asked.events.told)) == 1  # which is one Event, however many try

@@ -6,11 +6,13 @@ from liqo.api.kinds import FEDERATION_REQUEST, FOREIGN_CLUSTER
 from liqo.api.meta import Wire
 from liqo.app.requests import answer, list_requests
 from liqo.errors import Invalid
+from liqo.identity.cluster_id import new_identity
 from manual_clock import ManualClock
 from memory_cluster import MemoryCluster
 
 NS = "liqo"
 ROME, PARIS, OTHER = "a" * 32, "b" * 32, "c" * 32
+UUID = "c7a3e3f0-0000-4000-8000-0123456789ab"
 
 
 @pytest.fixture
@@ -18,10 +20,12 @@ def cluster() -> MemoryCluster:
     return MemoryCluster(now=ManualClock().now)
 
 
-async def ask(cluster: MemoryCluster, cluster_id: str, name: str) -> None:
+async def ask(
+    cluster: MemoryCluster, cluster_id: str, name: str, *, jti: str = "jti", keys: Wire | None = None
+) -> None:
     spec = {"protocol": 1, "clusterID": cluster_id, "clusterName": name, "namespace": "liqo-there"}
-    metadata = {"name": f"{cluster_id}-jti", "namespace": NS}
-    proof = {"keys": {"keys": []}, "kubeConfig": "sealed", "proof": "signed"}
+    metadata = {"name": f"{cluster_id}-{jti}", "namespace": NS}
+    proof = {"keys": keys or {"keys": []}, "kubeConfig": "sealed", "proof": "signed"}
     await cluster.create(FEDERATION_REQUEST, {"metadata": metadata, "spec": {**spec, **proof}})
 
 
@@ -81,3 +85,29 @@ async def test_nobody_of_that_name(cluster: MemoryCluster) -> None:
         await answer(cluster, NS, "rome", "Deny")
     assert "paris" in refused.value.hint
     assert [r.spec.cluster_id for r in await list_requests(cluster, NS)] == [PARIS]
+
+
+async def test_who_is_let_in_under_a_legacy_id_is_known_by_his_key_from_then_on(
+    cluster: MemoryCluster,
+) -> None:
+    keys = new_identity().keys
+    await ask(cluster, UUID, "rome", keys=keys.wire())
+    await answer(cluster, NS, "rome", "Allow")
+    assert known(cluster, UUID)["pin"] == {"signingKey": keys.thumbprint}
+
+
+async def test_of_several_who_ask_under_one_legacy_id_one_has_to_be_named(cluster: MemoryCluster) -> None:
+    first, second = new_identity().keys, new_identity().keys
+    await ask(cluster, UUID, "rome", jti="j1", keys=first.wire())
+    await ask(cluster, UUID, "rome", jti="j2", keys=second.wire())
+    with pytest.raises(Invalid, match="2 clusters ask in the name of rome") as refused:
+        await answer(cluster, NS, "rome", "Allow")
+    assert f"{UUID}-j1, {UUID}-j2" in refused.value.hint
+    await answer(cluster, NS, f"{UUID}-j2", "Allow")
+    assert known(cluster, UUID)["pin"] == {"signingKey": second.thumbprint}
+
+
+async def test_who_is_denied_is_known_by_nothing(cluster: MemoryCluster) -> None:
+    await ask(cluster, UUID, "rome", keys=new_identity().keys.wire())
+    await answer(cluster, NS, "rome", "Deny")
+    assert "pin" not in known(cluster, UUID)

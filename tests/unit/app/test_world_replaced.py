@@ -2,11 +2,20 @@
 
 from datetime import timedelta
 
-from liqo.api.kinds import CLUSTER_CONFIG, CONFIG_MAP, FEDERATION_REQUEST, NAMESPACE, SECRET, SERVICE_ACCOUNT
+from liqo.api.kinds import (
+    CLUSTER_CONFIG,
+    CONFIG_MAP,
+    FEDERATION_REQUEST,
+    FOREIGN_CLUSTER,
+    NAMESPACE,
+    SECRET,
+    SERVICE_ACCOUNT,
+)
 from liqo.api.meta import Key
 from liqo.api.names import CLUSTER_ID_CONFIG_MAP, IDENTITY_SECRET
 from liqo.peering.outgoing import ASK_AGAIN_MOST
 from liqo.peering.tokens import LIFETIME
+from strategies import certificate
 from world import NS, Side, World
 
 FEW_SECONDS = timedelta(seconds=5)
@@ -133,3 +142,31 @@ async def test_a_home_that_is_never_heard_of_again_is_forgotten(world: World) ->
     assert milan.api.objects(NAMESPACE)
     await world.run(MINUTES, SECOND)
     assert not [name for name in world.leftovers() if name.startswith("milan/")]
+
+
+async def test_of_two_that_claim_one_id_the_one_that_proves_it_counts_and_both_say_so(world: World) -> None:
+    rome, milan = world.sides["rome"], world.sides["milan"]
+    await world.install("paris", 3)
+    spec = {"clusterID": milan.id, "join": True, "namespace": NS, "allowUntrustedCA": True}
+    for name, there in (("b-liar", world.sides["paris"]), ("honest", milan)):  # the liar is the older one
+        body = {"metadata": {"name": name}, "spec": {**spec, "apiUrl": there.server}}
+        await rome.api.create(FOREIGN_CLUSTER, body)
+        await world.run(FEW_SECONDS)
+    assert rome.condition("honest", "NodeReady") == ("True", "Ready")
+    assert rome.condition("honest", "IdentityVerified") == ("True", "IdConflict")
+    assert rome.condition("b-liar", "IdentityVerified") == ("False", "WrongClusterID")
+    assert rome.condition("b-liar", "Requested") == ("False", "IdConflict")
+    assert world.sides["paris"].api.objects(FEDERATION_REQUEST) == []
+
+
+async def test_a_home_that_shows_another_ca_costs_no_busy_loop(world: World) -> None:
+    await world.install("rome", 1, ca_pem=certificate("one", 1))
+    await joined(world)
+    rome, milan = world.sides["rome"], world.sides["milan"]
+    rome.ca_pem = certificate("two", 2)  # what stands at its address shows that, and it does not know
+    rome.api.end_watches()
+    await world.run(timedelta(seconds=30))
+    assert milan.condition(rome.id, "Sharing") == ("False", "CANotTrusted")
+    before = milan.wire.writes
+    await world.run(timedelta(seconds=30))
+    assert milan.wire.writes - before < 30

@@ -184,6 +184,8 @@ def test_one_that_nobody_sees_or_touched_goes_as_it_was_seen() -> None:
     [
         {"spec": {"join": True}},
         {"spec": {"incoming": "Deny"}},
+        {"spec": {"pin": {"signingKey": "k1"}}},
+        {"status": {"pin": {"signingKey": "k1"}, "conditions": [DISCOVERED]}},
         {"spec": {"incoming": "Allow"}},
         {"status": {"outgoing": {"phase": "Ending"}, "conditions": [DISCOVERED]}},
         {"status": {"incoming": {"phase": "Offered"}, "conditions": [DISCOVERED]}},

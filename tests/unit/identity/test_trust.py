@@ -12,13 +12,11 @@ from hypothesis import strategies as st
 from liqo.errors import Malformed
 from liqo.identity.trust import (
     BUNDLE_MAX,
-    Attempt,
     Server,
     check_address,
     check_server_url,
-    choose_ca,
     covers,
-    fingerprint,
+    fingerprints,
     names_in,
     parse_bundle,
     parse_server_url,
@@ -309,51 +307,11 @@ def test_whatever_is_in_the_config_map_the_good_ones_count(data: dict[str, str])
 
 def test_a_fingerprint_is_the_one_that_openssl_prints() -> None:
     der = x509.load_pem_x509_certificate(PEM.encode())
-    shown = fingerprint(PEM)
-    assert shown == fingerprint("# comment\n" + PEM)
+    (shown,) = fingerprints(PEM)
+    assert fingerprints("# comment\n" + PEM) == [shown]
     assert len(shown) == 95
     assert bytes.fromhex(shown.replace(":", "")) == der.fingerprint(der.signature_hash_algorithm)  # type: ignore[arg-type]
-    assert fingerprint(PEM + certificate(serial=8)).count(", ") == 1
-
-
-S, T = Attempt("system"), Attempt("trusted", "T")
-P, D = Attempt("peering", "P"), Attempt("document", "D")
-ALL = {"trusted_pem": "T", "peering_pem": "P", "document_pem": "D"}
-CHOICES: dict[str, tuple[dict[str, object], tuple[Attempt, ...]]] = {
-    "trusted mode: only what we trust already": ({"allow_untrusted": False, **ALL}, (S, T)),
-    "trusted mode, nothing added": ({"allow_untrusted": False}, (S,)),
-    "trusted mode, no roots at all": ({"allow_untrusted": False, "system": False}, ()),
-    "untrusted mode: those first, then the peering's, then the document's": (
-        {"allow_untrusted": True, **ALL},
-        (S, T, P, D),
-    ),
-    "untrusted mode at first contact": ({"allow_untrusted": True, "document_pem": "D"}, (S, D)),
-    "untrusted mode, and the document has the peering's CA": (
-        {"allow_untrusted": True, "peering_pem": "P", "document_pem": "P"},
-        (S, P),
-    ),
-    "untrusted mode, and nobody publishes a CA": ({"allow_untrusted": True}, (S,)),
-    "a legacy id at first contact": ({"allow_untrusted": True, "document_pem": "D", "legacy": True}, (S, D)),
-    "a legacy id: a changed CA waits for a person": (
-        {"allow_untrusted": True, **ALL, "legacy": True},
-        (S, T, P),
-    ),
-    "a legacy id that a trusted CA verified once: no falling back": (
-        {"allow_untrusted": True, **ALL, "legacy": True, "once_trusted": True},
-        (S, T),
-    ),
-    "an id that proves itself may change its CA": (
-        {"allow_untrusted": True, **ALL, "once_trusted": True},
-        (S, T, P, D),
-    ),
-}
-
-
-@pytest.mark.parametrize(("seen", "attempts"), CHOICES.values(), ids=CHOICES.keys())
-def test_which_certificates_are_tried_in_which_order(
-    seen: dict[str, object], attempts: tuple[Attempt, ...]
-) -> None:
-    assert choose_ca(**seen) == attempts  # type: ignore[arg-type]
+    assert len(fingerprints(PEM + certificate(serial=8))) == 2
 
 
 COVERED = {

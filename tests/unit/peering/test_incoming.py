@@ -155,6 +155,20 @@ JUDGED = {
         Answer.ACCEPT,
     ),
     "a legacy id waits for a person": ([], config(), 0, True, Answer.MANUAL),
+    "a listed legacy id that nobody has seen yet waits too": (
+        [home()],
+        config(allowedClusters=[ID]),
+        0,
+        True,
+        Answer.MANUAL,
+    ),
+    "a listed legacy id whose key is known": (
+        [home(spec={"pin": {"signingKey": "k1"}})],
+        config(allowedClusters=[ID]),
+        0,
+        True,
+        Answer.ACCEPT,
+    ),
     "as many peers as we take": ([], config(maxPeers=2), 2, False, Answer.MANUAL),
 }
 

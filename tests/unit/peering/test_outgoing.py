@@ -145,6 +145,14 @@ MOVES = {
     "we were this cluster already": (established(askedAs=HOME), Move.REST),
     "we were another cluster": (established(askedAs="c" * 32), Move.END),
     "our address is another now": (replace(established(access="a"), access="b"), Move.ASK),
+    "a legacy id that shows another CA is met again": (
+        replace(established(requestedAt=at(ASK_AGAIN_FIRST)), changed=True, unusable="another CA"),
+        Move.ASK,
+    ),
+    "but not as fast as it can be met": (
+        replace(established(), changed=True, unusable="another CA"),
+        Move.REST,
+    ),
     "our address is the same": (replace(established(access="a"), access="a"), Move.REST),
     "a CA that has just become another is waited for": (
         replace(established(), session=session(Health.AWAY, reason="CANotTrusted")),
