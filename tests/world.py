@@ -317,7 +317,7 @@ class Side:
             config=settings,
         )
         queues = make_queues(clock, random)
-        abroad = Abroad(stores.nodes)
+        abroad = Abroad(stores.nodes, home.closed)
         triggers = self.triggers = Triggers(queues, stores, abroad, NS)
         self._views = Watches(own, triggers.offloading.viewed, clock=clock, random=random)
         triggers.offloading.retell = self._views.retell
@@ -429,7 +429,7 @@ class World:
             await self.sides[name].stop()
             self.sides[name].api.end_watches()
         side = self.sides[name] = Side(self, name, number)
-        await side.api.create(NODE, real_node(f"{name}-1"))
+        await side.api.create(NODE, real_node(f"{name}-1", f"10.{200 + number}.0.0/24"))
         spec = {"discoveryConfig": {"clusterName": name}}
         await side.api.create(CLUSTER_CONFIG, {"metadata": {"name": "clusterconfig"}, "spec": spec})
         await side.start()
@@ -487,9 +487,10 @@ async def own_address(host: str) -> frozenset[str]:
     return frozenset({host})
 
 
-def real_node(name: str) -> Wire:
+def real_node(name: str, cidr: str) -> Wire:
     return {
         "metadata": {"name": name},
+        "spec": {"podCIDRs": [cidr]},
         "status": {
             "allocatable": {"cpu": "4", "memory": "8Gi", "pods": "110"},
             "conditions": [{"type": "Ready", "status": "True"}],

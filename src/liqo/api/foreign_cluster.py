@@ -7,9 +7,21 @@ from pydantic import ConfigDict, Field
 
 from liqo.api.advertisement import NodeLabels, Resources
 from liqo.api.bounds import ClusterIDText, Digest, Jti, Label, Message, ReasonText, Sealed, Url
+from liqo.api.cidrs import CIDR_CHARS, CIDRS_MAX
 from liqo.api.meta import Condition, ObjectMeta
 from liqo.api.model import Model, Time
 
+PodCidr = Annotated[
+    str,
+    Field(
+        max_length=CIDR_CHARS,
+        json_schema_extra={
+            "x-kubernetes-validations": [
+                {"rule": "isCIDR(self)", "message": "a pod network is a CIDR, like 10.244.0.0/16"}
+            ]
+        },
+    ),
+]
 DiscoveryType = Literal["LAN", "WAN", "Manual", "IncomingPeering"]
 
 
@@ -44,6 +56,9 @@ class ForeignClusterSpec(Model):
     max_capacity: Resources = Field(default_factory=dict)
     accept_offer: bool = False  # a person takes what it offers, whatever the settings say
     invite: Sealed | None = None  # that its owner gave us, sealed to our own key
+    pod_cidrs: Annotated[list[PodCidr], Field(max_length=CIDRS_MAX)] = Field(
+        default_factory=list
+    )  # where its pods are, instead of what it tells itself
 
 
 ENDPOINTS_MAX = 16

@@ -27,7 +27,7 @@ from liqo.api.meta import Key
 from liqo.api.names import CONTROLLER, DOOR_PORT, KUBELET_PORT
 from liqo.app.door import Door, lets_strangers_in
 from liqo.app.gate import Gate
-from liqo.app.home import Home, read_cluster_info
+from liqo.app.home import Home, read_cluster_info, read_service_cidrs
 from liqo.app.identity import ensure_identity
 from liqo.app.kubelet import Endpoint, Ways
 from liqo.app.kubelet_certificate import Certificates
@@ -123,6 +123,7 @@ async def run_controller(options: Options) -> None:
             nodes=stores.nodes,
             config=settings,
             door_port=options.door_port if door else 0,
+            service_cidrs=await read_service_cidrs(cluster),
         )
         log.info(
             "started", cluster_id=cluster_id, namespace=options.namespace, server=access.server, door=door
@@ -160,7 +161,7 @@ class _Parts:
         )
         self._trust = Trust(stores, home, allow_loopback=options.allow_loopback)
         self._queues = make_queues(clock, random)
-        self._abroad = Abroad(stores.nodes)
+        self._abroad = Abroad(stores.nodes, home.closed)
         self._triggers = Triggers(self._queues, stores, self._abroad, options.namespace)
         self._views = Watches(cluster, self._triggers.offloading.viewed, clock=clock, random=random)
         self._triggers.offloading.retell = self._views.retell

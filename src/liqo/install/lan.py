@@ -98,6 +98,7 @@ def forge_lan_fences(ns: str) -> list[Policy]:
                     "the LAN agent neither allows nor denies anybody",
                 ),
                 Check("!has(object.spec.maxCapacity)", "the LAN agent sets no capacity"),
+                Check("!has(object.spec.podCIDRs)", "the LAN agent says of nobody where his pods are"),
                 Check(
                     "object.metadata.name == object.spec.?clusterID.orValue('')",
                     "what the LAN agent finds is named by its clusterID",

@@ -18,6 +18,7 @@ from liqo.node.forge_pod import forge_pod
 from liqo.node.loop import PODS_GO_WITHIN
 from liqo.node.loop_content import Contents, contents_in
 from liqo.node.loop_map import pods_in
+from liqo.node.networks import HINT
 from liqo.node.pod_change import forge_change, is_current
 from liqo.node.pod_decide import Decision, Move, decide, home_uid
 from liqo.node.pod_status import forge_away, forge_body, forge_lost, forge_refused, forge_status, is_told
@@ -125,9 +126,12 @@ class OffloadedPods:
                 return 1
             case Move.TELL if home is not None and remote is not None:
                 known, current = partial(self.abroad.is_pod_address, cluster_id), is_current(home, remote)
-                writes = await self._tell(
-                    home, forge_status(home, remote, self.address, known, current=current)
-                )
+                status = forge_status(home, remote, self.address, known, current=current)
+                writes = await self._tell(home, status)
+                told = (remote.get("status") or {}).get("podIP")
+                if writes and told and "podIP" not in status:
+                    reason = Reason.ADDRESS_NOT_BELIEVED
+                    self._say(home, reason, f"{told}: {reason.sentence} {HINT}")
                 return writes if current else writes + await self._keep_up(session, home, remote)
             case Move.FAIL if home is not None:
                 self._say(home, Reason.TAKEN_AWAY, Reason.TAKEN_AWAY.sentence)
