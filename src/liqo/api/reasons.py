@@ -180,6 +180,10 @@ class Reason(_Documented):
         "NamespaceNotOffloaded",
         "The namespace has no place on that cluster: liqo.io/enabled=true on it, and liqo.io/clusters, decide.",
     )
+    PLACE_REFUSED = (
+        "PlaceRefused",
+        "The namespace that the cluster names as the place of ours there is not the one that ours would have.",
+    )
     # pods on foreign
     NOT_OFFLOADABLE = "NotOffloadable", "The pod asks for what only its own cluster has."
     REFUSED_THERE = "RefusedThere", "The other cluster does not take the pod."

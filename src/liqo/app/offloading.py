@@ -121,8 +121,8 @@ class Offloading:
                 self._queues.pod.add(Key(home, key.name))
         elif kind is EVENT:
             self._queues.event.add(key)
-        elif (found := self._abroad.home_of(key.namespace)) is not None:
-            self._mirrored(kind, told, found[1])
+        elif (namespace := self._abroad.homes_of(key.namespace).get(cluster_id)) is not None:
+            self._mirrored(kind, told, namespace)
 
     def _mirrored(self, kind: Kind, told: Wire, namespace: str) -> None:
         """Look at one object of a namespace at home that foreign has a copy of, or should have."""

@@ -78,13 +78,14 @@ class Abroad:
         """Return the namespaces that are home's on a cluster."""
         return {place.remote for place in self._known.get(cluster_id, {}).values()} - {""}
 
-    def home_of(self, remote: str) -> tuple[str, str] | None:
-        """Return (cluster, namespace of home) of a namespace abroad, None if it is none of ours."""
-        for cluster_id, places in self._known.items():
-            for namespace, place in places.items():
-                if place.remote == remote:
-                    return cluster_id, namespace
-        return None
+    def homes_of(self, remote: str) -> dict[str, str]:
+        """Return the namespace of home that a namespace abroad stands for, by cluster: several may have that name."""
+        return {
+            cluster_id: namespace
+            for cluster_id, places in self._known.items()
+            for namespace, place in places.items()
+            if place.remote == remote
+        }
 
     def is_known(self, cluster_id: str) -> bool:
         """Return whether a cluster has told its places."""

@@ -7,8 +7,8 @@ from liqo.api.cidrs import own_cidrs
 from liqo.api.foreign_cluster import ForeignCluster, counting
 from liqo.api.kinds import CONFIG_MAP, FOREIGN_CLUSTER, NAMESPACE_MAP, POD, SECRET
 from liqo.api.meta import Key, Wire
-from liqo.api.names import AUTOJOINED_LABEL
-from liqo.api.namespace_map import NAMESPACES_MAX, NamespaceMap
+from liqo.api.names import AUTOJOINED_LABEL, remote_namespace
+from liqo.api.namespace_map import NAMESPACES_MAX, Mapped, NamespaceMap
 from liqo.api.reasons import Reason
 from liqo.node.abroad import Abroad, Place
 from liqo.node.loop_content import contents_in
@@ -56,11 +56,7 @@ class NamespaceMaps:
         wanted = self._wanted(foreign, node, answer)
         writes = await self._ask(session, name, wanted, wire)
         told = {m.name: m for m in answer.status.namespaces} if answer is not None else {}
-        places = {
-            n: Place(remote=told[n].remote or "", reason=told[n].reason, message=told[n].message)
-            for n in wanted
-            if n in told
-        }
+        places = {n: believed_place(told[n], name) for n in wanted if n in told}
         self._watch(cluster_id, places)
         claim = claim_of(foreign, answer.status.pod_cidrs if answer is not None else ())
         self._hear(foreign, cluster_id, places, claim)
@@ -114,6 +110,13 @@ class NamespaceMaps:
         for remote in now:
             for selection in watched_in(remote):
                 self.clusters.watched(cluster_id, Way.OUTGOING, selection)
+
+
+def believed_place(told: Mapped, home_id: str) -> Place:
+    """Return what is believed of a namespace's place: its name there follows from ours, and another is not home's."""
+    if told.remote and told.remote != remote_namespace(told.name, home_id):
+        return Place(reason=Reason.PLACE_REFUSED, message=Reason.PLACE_REFUSED.sentence)
+    return Place(remote=told.remote or "", reason=told.reason, message=told.message)
 
 
 def watched_in(remote: str) -> tuple[Selection, ...]:

@@ -108,4 +108,10 @@ def test_news_are_the_namespaces_whose_place_is_another(abroad: Abroad) -> None:
     assert abroad.told(MILAN, SHOP, TOLD) == {"shop"}
     assert abroad.told(MILAN, SHOP, TOLD) == set()
     assert abroad.told(MILAN, {}, TOLD) == {"shop"}
-    assert abroad.home_of("shop-a") is None
+    assert abroad.homes_of("shop-a") == {}
+
+
+def test_two_clusters_may_have_a_namespace_of_one_name_for_ours(abroad: Abroad) -> None:
+    abroad.told(MILAN, SHOP, TOLD)
+    abroad.told(PARIS, SHOP, Claim())
+    assert abroad.homes_of("shop-a") == {MILAN: "shop", PARIS: "shop"}
