@@ -40,7 +40,7 @@ from liqo.app.controller import Settings
 from liqo.app.gate import Gate
 from liqo.app.home import Home
 from liqo.app.identity import ensure_identity
-from liqo.app.loops import make_loops, make_queues
+from liqo.app.loops import make_groups, make_loops, make_queues
 from liqo.app.rooms import build_rooms
 from liqo.app.stores import Stores, make_stores, selections
 from liqo.app.wiring import Triggers
@@ -106,6 +106,27 @@ class Tripwire:
         raise Killed
 
 
+WRITES = {"create", "apply", "patch", "delete", "post"}
+
+
+class Late:
+    """A Cluster that answers to what is written after a while."""
+
+    def __init__(self, inner: Any, clock: ManualClock, lag: Callable[[], timedelta]) -> None:
+        self._inner, self._clock, self._lag = inner, clock, lag
+
+    def __getattr__(self, name: str) -> Any:
+        found = getattr(self._inner, name)
+        if name not in WRITES or not self._lag():
+            return found
+
+        async def write(*args: Any, **kwargs: Any) -> Any:
+            await self._clock.sleep(self._lag())
+            return await found(*args, **kwargs)
+
+        return write
+
+
 class Wired:
     """A Cluster whose writes go over a tripwire."""
 
@@ -114,7 +135,7 @@ class Wired:
 
     def __getattr__(self, name: str) -> Any:
         found = getattr(self._inner, name)
-        if name not in {"create", "apply", "patch", "delete", "post"}:
+        if name not in WRITES:
             return found
 
         async def write(*args: Any, **kwargs: Any) -> Any:
@@ -248,6 +269,7 @@ class Side:
         self.events = Quiet()
         self.aliases: set[str] = set()  # further addresses of its API server
         self.down = False  # its API server, for others
+        self.lag = timedelta(0)  # of its answers to what others write
         self.wire = Tripwire()
         self.sightings = Sightings()  # of its searches, which a test makes up
         self.gate: Gate | None = None
@@ -294,7 +316,8 @@ class Side:
         self, credentials: Credentials, _way: Way, addresses: Callable[[], Sequence[str]], _trust: PeerTrust
     ) -> Any:
         def one(server: str) -> Any:
-            return Wired(Guarded(self.world, server, credentials.token.reveal()), self.wire)
+            guarded = Guarded(self.world, server, credentials.token.reveal())
+            return Wired(Late(guarded, self.world.clock, lambda: self.world.at(server).lag), self.wire)
 
         return FailoverCluster(addresses, one, self.world.clock)
 
@@ -316,8 +339,9 @@ class Side:
             nodes=stores.nodes,
             config=settings,
         )
-        queues = make_queues(clock, random)
         abroad = Abroad(stores.nodes, home.closed)
+        groups = make_groups(abroad, stores.pods)
+        queues = make_queues(clock, random, groups)
         triggers = self.triggers = Triggers(queues, stores, abroad, NS)
         self._views = Watches(own, triggers.offloading.viewed, clock=clock, random=random)
         triggers.offloading.retell = self._views.retell
@@ -361,7 +385,7 @@ class Side:
         triggers.subscribe()
         triggers.everything()
         self._tasks += [
-            asyncio.create_task(self._run(loop)) for loop in make_loops(rooms, queues, clock, metrics)
+            asyncio.create_task(self._run(loop)) for loop in make_loops(rooms, queues, groups, clock, metrics)
         ]
 
     async def _filled(self, stores: Stores) -> None:

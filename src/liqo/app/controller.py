@@ -31,7 +31,7 @@ from liqo.app.home import Home, read_cluster_info, read_service_cidrs
 from liqo.app.identity import ensure_identity
 from liqo.app.kubelet import Endpoint, Ways
 from liqo.app.kubelet_certificate import Certificates
-from liqo.app.loops import Reconciles, make_loops, make_queues, retry_all
+from liqo.app.loops import Reconciles, make_groups, make_loops, make_queues, retry_all
 from liqo.app.magnet import Magnet
 from liqo.app.own_access import OwnAccess
 from liqo.app.resolvers import Resolvers
@@ -160,8 +160,9 @@ class _Parts:
             namespace=options.namespace,
         )
         self._trust = Trust(stores, home, allow_loopback=options.allow_loopback)
-        self._queues = make_queues(clock, random)
         self._abroad = Abroad(stores.nodes, home.closed)
+        self._groups = make_groups(self._abroad, stores.pods)
+        self._queues = make_queues(clock, random, self._groups)
         self._triggers = Triggers(self._queues, stores, self._abroad, options.namespace)
         self._views = Watches(cluster, self._triggers.offloading.viewed, clock=clock, random=random)
         self._triggers.offloading.retell = self._views.retell
@@ -298,7 +299,8 @@ class _Parts:
         self._triggers.everything()
         retry_all(self._queues)  # our own API server may have been away, and the lead with it
         async with asyncio.TaskGroup() as group:
-            for loop in make_loops(self._reconciles(), self._queues, self._clock, self._metrics):
+            reconciles, clock = self._reconciles(), self._clock
+            for loop in make_loops(reconciles, self._queues, self._groups, clock, self._metrics):
                 group.create_task(loop.run())
 
     def _reconciles(self) -> Reconciles:

@@ -59,3 +59,21 @@ async def test_one_that_is_deleted_abroad_before_anybody_saw_it_is_made_again(of
     offloading.kubelet_works = True
     await offloading.run(timedelta(seconds=30))
     assert offloading.runs_once()
+
+
+async def test_a_slow_cluster_holds_up_its_own_pods_only(world: World, offloading: Offloading) -> None:
+    many, quick = 200, Key(SHOP, "quick")
+    await world.install("paris", 3)
+    await world.join("rome", "paris", "paris")
+    await offloading.run(FEW_SECONDS)
+    offloading.milan.lag = FEW_SECONDS
+    for number in range(many):
+        await offloading.bind(Key(SHOP, f"slow-{number}"), "milan")
+    await offloading.bind(quick, "paris")
+    await offloading.run(timedelta(seconds=3))
+    found = offloading.at_home(quick)
+    assert found is not None
+    assert found["status"]["phase"] == "Running"
+    assert offloading.abroad() == []
+    await offloading.run(timedelta(minutes=1), timedelta(seconds=2))
+    assert len(offloading.abroad()) == many
