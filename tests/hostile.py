@@ -46,8 +46,9 @@ LIES = {
         {"conditions": [{"type": "example.com/Paid", "status": "True"}, {"type": "Ready", "status": "True"}]},
         lambda status: any(c["type"] == "example.com/Paid" for c in status.get("conditions", ())),
     ),
-    "another field": Lie(
-        {"reason": "Moving", "nominatedNodeName": "rome-1"}, lambda status: status.get("nominatedNodeName")
+    "a generation that never was": Lie(
+        {"observedGeneration": 99},
+        lambda status: status.get("observedGeneration") == 99,  # noqa: PLR2004
     ),
 }
 

@@ -11,6 +11,7 @@ from functools import partial
 
 from liqo.api.kinds import POD
 from liqo.api.meta import Key, Kind, Wire, is_ready
+from liqo.api.names import STAYS_ANNOTATION
 from liqo.api.reasons import Reason
 from liqo.errors import Absent, Conflict, Fault, Forbidden, Invalid, Refused, Unavailable
 from liqo.node.abroad import Abroad, Place
@@ -51,6 +52,8 @@ class OffloadedPods:
         since = self.abroad.ending_since(here) if here else None
         if home is not None and since is not None:
             return await self._leave(here, home, since)
+        if home is not None and not home["spec"].get("nodeName"):
+            self._stays(home)
         outcomes = [
             await self._on(cluster_id, remote, key, home if cluster_id == here else None)
             for cluster_id, remote in self.abroad.remotes(key.namespace)
@@ -225,6 +228,12 @@ class OffloadedPods:
             return 0
         self._say(home, reason, message)
         return await self._tell(home, wanted)
+
+    def _stays(self, home: Wire) -> None:
+        """Say of a pod that no node has taken why none of another cluster can."""
+        if why := (home["metadata"].get("annotations") or {}).get(STAYS_ANNOTATION):
+            message = f"only a node of this cluster can take it, and none does: {why}"
+            self._say(home, Reason.NOT_OFFLOADABLE, message)
 
     def _say(self, home: Wire, reason: str, message: str) -> None:
         self.events.emit(home, POD, reason=str(reason), message=message, warning=True)
