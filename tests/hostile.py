@@ -48,7 +48,7 @@ LIES = {
     ),
     "a generation that never was": Lie(
         {"observedGeneration": 99},
-        lambda status: status.get("observedGeneration") == 99,  # noqa: PLR2004
+        lambda status: status.get("observedGeneration") == 99,
     ),
 }
 
