@@ -11,6 +11,7 @@ from dataclasses import dataclass
 from liqo.api.cidrs import believed_cidrs, parse_cidr
 from liqo.api.foreign_cluster import ForeignCluster
 
+NEAR = {4: 24, 6: 64}  # prefix lengths: the neighbours of a host, which are machines, and nobody's pods
 HINT = "spec.podCIDRs of its ForeignCluster says where its pods are"
 
 
@@ -34,15 +35,24 @@ def believe(claims: Mapping[str, Claim], ours: Sequence[str]) -> dict[str, list[
 
     Args:
         claims: by ClusterID.
-        ours: networks and addresses where no pod of another cluster is: our own pods, nodes, Services, API server.
+        ours: networks and addresses where no pod of another cluster is: our own pods, nodes, Services, API server. The
+            neighbours of these hosts are none either, unless a person entered them.
     """
-    taken, believed = list(ours), {}
+    near, believed = [_around(text) for text in ours], dict[str, list[str]]()
     for cluster_id, claim in sorted(
         claims.items(), key=lambda item: (not item[1].entered, item[1].since, item[0])
     ):
-        believed[cluster_id] = believed_cidrs(claim.cidrs, taken)
-        taken += believed[cluster_id]
+        taken = [cidr for cidrs in believed.values() for cidr in cidrs]
+        believed[cluster_id] = believed_cidrs(claim.cidrs, [*(ours if claim.entered else near), *taken])
     return believed
+
+
+def _around(text: str) -> str:
+    """Return the network around one address, and a network as it is."""
+    network = parse_cidr(text)
+    if network is None or network.num_addresses > 1:
+        return text
+    return f"{network.network_address}/{NEAR[network.version]}"
 
 
 def refused(claim: Claim, believed: Sequence[str]) -> list[str]:

@@ -45,6 +45,7 @@ def test_an_address_counts_inside_what_its_cluster_told(abroad: Abroad) -> None:
         [],
         ["10.128.0.0/16"],  # our pods
         ["192.0.2.0/24"],  # our node
+        ["192.0.2.64/28"],  # a machine beside our node
         ["10.190.0.0/16"],  # our Services
         ["10.190.7.0/24"],  # some of our Services
         ["198.51.100.0/24"],  # our API server
@@ -85,6 +86,12 @@ def test_what_a_person_entered_counts_instead_of_what_the_cluster_tells() -> Non
     assert claim_of(ForeignCluster.parse(wire), ["10.0.0.0/8"]) == Claim(["10.129.0.0/16"], True, OLD)
     wire["spec"] = {"clusterID": MILAN}
     assert claim_of(ForeignCluster.parse(wire), ["10.130.0.0/16"]) == Claim(["10.130.0.0/16"], since=OLD)
+
+
+def test_a_person_may_enter_what_is_beside_our_nodes_but_not_our_nodes(abroad: Abroad) -> None:
+    abroad.told(MILAN, SHOP, Claim(["192.0.2.64/28", "192.0.2.0/28"], entered=True))
+    assert abroad.is_pod_address(MILAN, "192.0.2.77")
+    assert abroad.refused(MILAN) == ["192.0.2.0/28"]
 
 
 def test_a_network_is_free_again_once_its_cluster_is_gone(abroad: Abroad) -> None:
