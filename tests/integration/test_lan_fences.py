@@ -85,6 +85,8 @@ async def test_the_agent_adds_a_found_cluster_and_its_source(bench: Bench, agent
         (ID, {"spec": {"incoming": "Deny"}}),
         (ID, {"spec": {"maxCapacity": {"cpu": "1"}}}),
         (ID, {"spec": {"podCIDRs": ["10.244.0.0/16"]}}),
+        (ID, {"spec": {"acceptOffer": True}}),
+        (ID, {"spec": {"invite": "sealed"}}),
         (OTHER, {}),
         (ID, {"metadata": {"finalizers": ["example.com/hang"]}}),
         (ID, {"metadata": {"labels": {"a": "b"}}}),
