@@ -40,7 +40,7 @@ from liqo.app.controller import Settings
 from liqo.app.gate import Gate
 from liqo.app.home import Home
 from liqo.app.identity import ensure_identity
-from liqo.app.loops import make_loops, make_queues
+from liqo.app.loops import make_groups, make_loops, make_queues
 from liqo.app.rooms import build_rooms
 from liqo.app.stores import Stores, make_stores, selections
 from liqo.app.trust import Trust
@@ -108,6 +108,27 @@ class Tripwire:
         raise Killed
 
 
+WRITES = {"create", "apply", "patch", "delete", "post"}
+
+
+class Late:
+    """A Cluster that answers to what is written after a while."""
+
+    def __init__(self, inner: Any, clock: ManualClock, lag: Callable[[], timedelta]) -> None:
+        self._inner, self._clock, self._lag = inner, clock, lag
+
+    def __getattr__(self, name: str) -> Any:
+        found = getattr(self._inner, name)
+        if name not in WRITES or not self._lag():
+            return found
+
+        async def write(*args: Any, **kwargs: Any) -> Any:
+            await self._clock.sleep(self._lag())
+            return await found(*args, **kwargs)
+
+        return write
+
+
 class Wired:
     """A Cluster whose writes go over a tripwire."""
 
@@ -116,7 +137,7 @@ class Wired:
 
     def __getattr__(self, name: str) -> Any:
         found = getattr(self._inner, name)
-        if name not in {"create", "apply", "patch", "delete", "post"}:
+        if name not in WRITES:
             return found
 
         async def write(*args: Any, **kwargs: Any) -> Any:
@@ -256,6 +277,7 @@ class Side:
         self.events = Quiet()
         self.aliases: set[str] = set()  # further addresses of its API server
         self.down = False  # its API server, for others
+        self.lag = timedelta(0)  # of its answers to what others write
         self.wire = Tripwire()
         self.sightings = Sightings()  # of its searches, which a test makes up
         self.gate: Gate | None = None
@@ -304,7 +326,8 @@ class Side:
         token = credentials.token.reveal()
 
         def one(server: str) -> Any:
-            return Wired(Guarded(self.world, server, token, credentials.ca_pem), self.wire)
+            guarded = Guarded(self.world, server, token, credentials.ca_pem)
+            return Wired(Late(guarded, self.world.clock, lambda: self.world.at(server).lag), self.wire)
 
         return FailoverCluster(addresses, one, self.world.clock)
 
@@ -331,8 +354,9 @@ class Side:
         def verify(peer: str, ca_pem: str) -> PeerTrust:
             return trust.of_peer(peer, ca_pem) if ca_pem else PeerTrust("known", NO_TLS, None)
 
-        queues = make_queues(clock, random)
-        abroad = Abroad(stores.nodes)
+        abroad = Abroad(stores.nodes, home.closed)
+        groups = make_groups(abroad, stores.pods)
+        queues = make_queues(clock, random, groups)
         triggers = self.triggers = Triggers(queues, stores, abroad, NS)
         self._views = Watches(own, triggers.offloading.viewed, clock=clock, random=random)
         triggers.offloading.retell = self._views.retell
@@ -376,7 +400,7 @@ class Side:
         triggers.subscribe()
         triggers.everything()
         self._tasks += [
-            asyncio.create_task(self._run(loop)) for loop in make_loops(rooms, queues, clock, metrics)
+            asyncio.create_task(self._run(loop)) for loop in make_loops(rooms, queues, groups, clock, metrics)
         ]
 
     async def _filled(self, stores: Stores) -> None:
@@ -455,7 +479,7 @@ class World:
             config_map = {"name": CLUSTER_ID_CONFIG_MAP, "namespace": NS}
             data = {CLUSTER_ID_CONFIG_MAP: legacy_id}
             await side.api.create(CONFIG_MAP, {"metadata": config_map, "data": data})
-        await side.api.create(NODE, real_node(f"{name}-1"))
+        await side.api.create(NODE, real_node(f"{name}-1", f"10.{200 + number}.0.0/24"))
         spec = {"discoveryConfig": {"clusterName": name}}
         await side.api.create(CLUSTER_CONFIG, {"metadata": {"name": "clusterconfig"}, "spec": spec})
         await side.start()
@@ -513,9 +537,10 @@ async def own_address(host: str) -> frozenset[str]:
     return frozenset({host})
 
 
-def real_node(name: str) -> Wire:
+def real_node(name: str, cidr: str) -> Wire:
     return {
         "metadata": {"name": name},
+        "spec": {"podCIDRs": [cidr]},
         "status": {
             "allocatable": {"cpu": "4", "memory": "8Gi", "pods": "110"},
             "conditions": [{"type": "Ready", "status": "True"}],

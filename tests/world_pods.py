@@ -5,8 +5,8 @@ from typing import Any
 
 from liqo.api.kinds import NAMESPACE, POD, RESOURCE_QUOTA
 from liqo.api.meta import Key, Wire, format_time
-from liqo.api.names import ENABLED_LABEL, HOME_UID_ANNOTATION
-from world import World
+from liqo.api.names import ENABLED_LABEL, HOME_UID_ANNOTATION, NODE_PREFIX
+from world import Side, World
 
 SHOP = "shop"
 WEB = Key(SHOP, "web")
@@ -34,12 +34,15 @@ class Offloading:
         assert self.world.is_ready()
 
     async def work(self) -> None:
-        """Do what milan's own controllers, scheduler and kubelets do."""
-        for quota in self.milan.api.objects(RESOURCE_QUOTA):
-            status = {"status": {"hard": quota["spec"]["hard"], "used": {}}}
-            await self.milan.api.patch(RESOURCE_QUOTA, Key.of(quota), status, subresource="status")
-        if self.kubelet_works:
-            await self._run_pods()
+        """Do what the other clusters' own controllers, schedulers and kubelets do."""
+        for side in self.world.sides.values():
+            if side is self.rome:
+                continue
+            for quota in side.api.objects(RESOURCE_QUOTA):
+                status = {"status": {"hard": quota["spec"]["hard"], "used": {}}}
+                await side.api.patch(RESOURCE_QUOTA, Key.of(quota), status, subresource="status")
+            if self.kubelet_works:
+                await self._run_pods(side)
 
     async def run(self, span: timedelta, step: timedelta = KUBELET_STEP) -> None:
         """Let time pass, in which milan's kubelets work."""
@@ -48,21 +51,22 @@ class Offloading:
             await self.world.run(step, STEP)
             await self.work()
 
-    async def _run_pods(self) -> None:
-        api, now = self.milan.api, format_time(self.world.clock.now())
+    async def _run_pods(self, side: Side) -> None:
+        api, now = side.api, format_time(self.world.clock.now())
         for pod in api.objects(POD):
             key = Key.of(pod)
             if "deletionTimestamp" in pod["metadata"]:
                 await api.delete(POD, key, grace=0)
             elif "nodeName" not in pod["spec"]:
-                await api.patch(POD, key, {"spec": {"nodeName": "milan-1"}})
+                await api.patch(POD, key, {"spec": {"nodeName": f"{side.name}-1"}})
                 ready = [{"type": "Ready", "status": "True"}]
                 status = {"phase": "Running", "startTime": now, "conditions": ready}
                 await api.patch(POD, key, {"status": status}, subresource="status")
 
-    async def bind(self, key: Key = WEB, **spec: Any) -> None:
-        """Have a pod on the virtual node, as home's scheduler does it."""
-        (node,) = self.rome.virtual_nodes()
+    async def bind(self, key: Key = WEB, where: str = "", **spec: Any) -> None:
+        """Have a pod on the virtual node (of the cluster `where`), as home's scheduler does it."""
+        name = f"{NODE_PREFIX}{where}"
+        (node,) = (n for n in self.rome.virtual_nodes() if n["metadata"]["name"].startswith(name))
         spec |= {"nodeName": node["metadata"]["name"], "containers": [{"name": "web", "image": "web:1"}]}
         meta = {"namespace": key.namespace, "name": key.name}
         await self.rome.api.create(POD, {"metadata": meta, "spec": spec})

@@ -53,6 +53,17 @@ def test_a_pod_that_cannot_go_says_why_and_others_go_on(shop: Shop) -> None:
     shop.kubectl("delete", "pod", "disk", "--timeout=20s")
 
 
+def test_a_deployment_whose_pods_cannot_go_says_why(shop: Shop) -> None:
+    token = {"sources": [{"serviceAccountToken": {"path": "token"}}]}
+    volumes = [{"name": "vault", "projected": token}]
+    shop.deploy(1, tolerations=[], volumes=volumes)
+    shop.peers.until(shop.at_home)
+    (pod,) = shop.at_home()
+    assert "vault" in pod["metadata"]["annotations"]["liqo.io/stays-home"]
+    shop.peers.until(lambda: "NotOffloadable" in _told(shop, pod["metadata"]["name"]))
+    assert not shop.on_foreign()
+
+
 def test_what_foreign_refuses_is_told_in_its_words(shop: Shop) -> None:
     shop.pod("root", containers=[{"name": "web", "image": "web:1", "securityContext": {"privileged": True}}])
     shop.peers.until(lambda: _waits(shop, "root"))

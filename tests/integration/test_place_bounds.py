@@ -2,19 +2,46 @@
 
 import asyncio
 from collections.abc import AsyncIterator
+from copy import deepcopy
 from functools import partial
 
 import pytest
 
 from liqo.adapters.kube import HttpCluster
-from liqo.api.kinds import LIMIT_RANGE, NAMESPACE, POD, RESOURCE_QUOTA, SERVICE
+from liqo.api.kinds import (
+    CUSTOM_RESOURCE_DEFINITION,
+    LIMIT_RANGE,
+    NAMESPACE,
+    NAMESPACE_MAP,
+    NETWORK_POLICY,
+    POD,
+    RESOURCE_QUOTA,
+    ROLE,
+    ROLE_BINDING,
+    SERVICE,
+)
 from liqo.api.meta import Key, Wire
 from liqo.api.names import remote_namespace
+from liqo.api.namespace_map import NAMESPACES_MAX
 from liqo.api.quantity import parse_amounts
-from liqo.api.rights import forge_object, forge_workload_rights
-from liqo.errors import Absent, Fault, Forbidden
-from liqo.sharing.place import BOUND, forge_limits, forge_place, forge_quota
-from rights_lab import ID, NS, Bench, clear, eventually, grant
+from liqo.api.rights import (
+    EDIT,
+    forge_account_subject,
+    forge_object,
+    forge_role_ref,
+    forge_rule,
+    forge_workload_rights,
+)
+from liqo.errors import Absent, Fault, Forbidden, Invalid
+from liqo.sharing.place import (
+    BOUND,
+    forge_limits,
+    forge_network,
+    forge_open_network,
+    forge_place,
+    forge_quota,
+)
+from rights_lab import ID, NS, TENANT, Bench, Call, clear, eventually, grant
 from tenant_lab import forge_mine, refusal
 
 pytestmark = pytest.mark.lab
@@ -122,6 +149,78 @@ async def test_a_home_cluster_changes_none_of_its_bounds(home: HttpCluster) -> N
     label = {"metadata": {"labels": {"pod-security.kubernetes.io/enforce": "privileged"}}}
     with pytest.raises(Forbidden):
         await home.patch(NAMESPACE, Key("", ROOM), label)
+
+
+async def test_its_network_policy_is_stored_as_it_was_meant(
+    controller: HttpCluster, home: HttpCluster
+) -> None:
+    del home  # who has that place
+    for policy in (forge_open_network(ROOM, ID), forge_network(ROOM, ID, ["198.51.100.7", "2001:db8::7"])):
+        await eventually(partial(controller.apply, NETWORK_POLICY, policy, manager="liqo-places"))
+        stored = await controller.get(NETWORK_POLICY, Key(ROOM, BOUND))
+        assert stored["spec"] == policy["spec"]
+
+
+async def test_a_home_cluster_opens_nothing_that_its_network_policy_closes(
+    bench: Bench, home: HttpCluster
+) -> None:
+    key, further = Key(ROOM, BOUND), forge_open_network(ROOM, ID)
+    further["metadata"]["name"] = (
+        "further"  # policies add up: one more that opens is as good as none that closes
+    )
+    await bench.admin.apply(NETWORK_POLICY, forge_network(ROOM, ID, []), manager="test")
+    attacks: list[Call] = [
+        partial(home.patch, NETWORK_POLICY, key, {"spec": {"egress": [{}]}}),
+        partial(home.apply, NETWORK_POLICY, further, manager="home"),
+        partial(home.delete, NETWORK_POLICY, key),
+    ]
+    for attack in attacks:
+        with pytest.raises(Forbidden):
+            await attack()
+    much = "far-too-much"
+    rights = [
+        (ROLE, forge_object(ROLE, much, ROOM, rules=[forge_rule(NETWORK_POLICY, EDIT)])),
+        (
+            ROLE_BINDING,
+            forge_object(
+                ROLE_BINDING,
+                much,
+                ROOM,
+                roleRef=forge_role_ref(ROLE, much),
+                subjects=[forge_account_subject(TENANT, "home")],
+            ),
+        ),
+    ]
+    await grant(bench.admin, rights)
+    for attack in attacks:
+        await eventually(attack)
+    await bench.admin.delete(ROLE_BINDING, Key(ROOM, much))
+    await bench.admin.delete(NETWORK_POLICY, Key(ROOM, "further"))
+
+
+async def test_a_home_cluster_asks_for_so_many_namespaces_and_no_more(
+    bench: Bench, home: HttpCluster
+) -> None:
+    def ask(count: int) -> Call:
+        spec = {"namespaces": [f"n-{number}" for number in range(count)]}
+        asked = {"metadata": {"name": ID, "namespace": TENANT}, "spec": spec}
+        return partial(home.apply, NAMESPACE_MAP, asked, manager="home")
+
+    await eventually(ask(NAMESPACES_MAX))
+    with pytest.raises(Invalid):
+        await ask(NAMESPACES_MAX + 1)()
+    key = Key("", NAMESPACE_MAP.resource)
+    crd = await bench.admin.get(CUSTOM_RESOURCE_DEFINITION, key)
+    versions = deepcopy(crd["spec"]["versions"])
+    del versions[0]["schema"]["openAPIV3Schema"]["properties"]["spec"]["properties"]["namespaces"]["maxItems"]
+    await bench.admin.patch(CUSTOM_RESOURCE_DEFINITION, key, {"spec": {"versions": versions}})
+    try:
+        await eventually(ask(NAMESPACES_MAX + 1))
+    finally:
+        await home.delete(NAMESPACE_MAP, Key(TENANT, ID))
+        await bench.admin.patch(
+            CUSTOM_RESOURCE_DEFINITION, key, {"spec": {"versions": crd["spec"]["versions"]}}
+        )
 
 
 async def test_services_are_counted(bench: Bench, home: HttpCluster) -> None:

@@ -29,6 +29,9 @@ from liqo.runtime.metrics import Metrics
 from liqo.runtime.ports import Clock, Health, Random, Selection, Session, Stream, Way
 
 ANSWER_MAX = 4 * 2**20  # bytes of one answer of another cluster
+OBJECTS_MAX = (
+    100_000  # of one cluster: 50 full namespaces hold 80,000, beside pods (sharing.place.STORED_MAX)
+)
 PROBE_WITHIN = timedelta(seconds=2)  # three in a row without an answer make a cluster away
 CLOSE_WITHIN = timedelta(seconds=2)
 
@@ -168,6 +171,8 @@ class PeerClusters:
             lambda kind, old, new: self._seen(cluster_id, way, kind, old, new),
             clock=self._clock,
             random=self._random,
+            most=OBJECTS_MAX,
+            name=cluster_id,
         )
         return _Connection(
             sealed_digest=mark,

@@ -6,6 +6,7 @@ from ipaddress import IPv4Network, IPv6Network, collapse_addresses, ip_address, 
 from liqo.api.meta import Wire
 
 CIDRS_MAX = 64
+CIDR_CHARS = 43  # the longest IPv6 one
 SHORTEST = {4: 8, 6: 32}  # prefix lengths; a shorter one is no cluster's pods
 
 Network = IPv4Network | IPv6Network
@@ -25,18 +26,16 @@ def addresses_of(nodes: Iterable[Wire]) -> list[str]:
     return sorted({a["address"] for n in nodes for a in n.get("status", {}).get("addresses") or ()})
 
 
-def believed_cidrs(told: Iterable[str], ours: Iterable[str], addresses: Iterable[str]) -> list[str]:
-    """Return which pod networks another cluster may have: none that is ours or a host's, none that is special.
+def believed_cidrs(told: Iterable[str], taken: Iterable[str]) -> list[str]:
+    """Return which pod networks another cluster may have: none that meets one that is taken, none that is special.
 
     Args:
         told: by the other cluster.
-        ours: our own pod networks.
-        addresses: of our nodes and API server.
+        taken: networks and addresses where no pod of it can be, such as those of our own pods and nodes.
     """
-    own = [network for text in ours if (network := parse_cidr(text)) is not None]
-    hosts = [network for text in addresses if (network := parse_cidr(text)) is not None]
+    closed = [network for text in taken if (network := parse_cidr(text)) is not None]
     found = (parse_cidr(text) for text in told)
-    return [str(n) for n in found if n is not None and _is_ordinary(n) and not _meets(n, [*own, *hosts])]
+    return [str(n) for n in found if n is not None and _is_ordinary(n) and not _meets(n, closed)]
 
 
 def is_inside(address: str, cidrs: Sequence[str]) -> bool:

@@ -18,10 +18,22 @@ from liqo.api.bounds import (
     Sealed,
     Url,
 )
+from liqo.api.cidrs import CIDR_CHARS, CIDRS_MAX
 from liqo.api.meta import Condition, ObjectMeta
 from liqo.api.model import Model, Time
 from liqo.api.reasons import ConditionType, Reason
 
+PodCidr = Annotated[
+    str,
+    Field(
+        max_length=CIDR_CHARS,
+        json_schema_extra={
+            "x-kubernetes-validations": [
+                {"rule": "isCIDR(self)", "message": "a pod network is a CIDR, like 10.244.0.0/16"}
+            ]
+        },
+    ),
+]
 DiscoveryType = Literal["LAN", "WAN", "Manual", "IncomingPeering"]
 
 
@@ -74,6 +86,9 @@ class ForeignClusterSpec(Model):
     accept_offer: bool = False  # a person takes what it offers, whatever the settings say
     invite: Sealed | None = None  # that its owner gave us, sealed to our own key
     pin: Pin | None = None  # of a legacy id: what a person says it is known by, before status.pin
+    pod_cidrs: Annotated[list[PodCidr], Field(max_length=CIDRS_MAX)] = Field(
+        default_factory=list
+    )  # where its pods are, instead of what it tells itself
 
 
 ENDPOINTS_MAX = 16

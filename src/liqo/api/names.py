@@ -40,6 +40,7 @@ NODE_PREFIX = "liqo-"  # of the names of virtual nodes
 ENDING_ANNOTATION = (
     "liqo.io/ending-since"  # on a virtual node: it takes no pods, and those it has are deleted
 )
+STAYS_ANNOTATION = "liqo.io/stays-home"  # on a pod of an enabled namespace: why no virtual node can take it
 NODE_LABELS = ("kubernetes.io/arch", "kubernetes.io/os", "topology.kubernetes.io/region")
 FOREIGN_PREFIX = (
     "foreign.liqo.io/"  # of labels that a cluster's owner gives all nodes, for others to select by

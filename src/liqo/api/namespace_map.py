@@ -5,14 +5,14 @@ from typing import Annotated, ClassVar
 from pydantic import Field
 
 from liqo.api.bounds import Label, Message, ReasonText
-from liqo.api.cidrs import CIDRS_MAX
+from liqo.api.cidrs import CIDR_CHARS, CIDRS_MAX
 from liqo.api.meta import ObjectMeta
 from liqo.api.model import Model
 
 NAMESPACES_MAX = 50  # a peer
 
 
-Cidrs = Annotated[list[Annotated[str, Field(max_length=43)]], Field(max_length=CIDRS_MAX)]
+Cidrs = Annotated[list[Annotated[str, Field(max_length=CIDR_CHARS)]], Field(max_length=CIDRS_MAX)]
 
 
 class NamespaceMapSpec(Model):

@@ -199,11 +199,23 @@ class Reason(_Documented):
         "NamespaceNotOffloaded",
         "The namespace has no place on that cluster: liqo.io/enabled=true on it, and liqo.io/clusters, decide.",
     )
+    PLACE_REFUSED = (
+        "PlaceRefused",
+        "The namespace that the cluster names as the place of ours there is not the one that ours would have.",
+    )
     # pods on foreign
     NOT_OFFLOADABLE = "NotOffloadable", "The pod asks for what only its own cluster has."
     REFUSED_THERE = "RefusedThere", "The other cluster does not take the pod."
     NAME_TAKEN = "NameTaken", "Somebody else's pod has that name on the other cluster."
     TAKEN_AWAY = "TakenAway", "The other cluster removed the pod."
+    ADDRESS_NOT_BELIEVED = (
+        "AddressNotBelieved",
+        "The pod's address is in no pod network that is believed of its cluster; Services here leave it out.",
+    )
+    POD_NETWORK_REFUSED = (
+        "PodNetworkRefused",
+        "That cannot be a pod network of the cluster: it is special, our own in some way, or another cluster's.",
+    )
     # node
     READY = "Ready", "The other cluster answers authorised requests."
     WAITING = "Waiting", "The peering is not there yet."

@@ -27,11 +27,11 @@ from liqo.api.meta import Key
 from liqo.api.names import CONTROLLER, DOOR_PORT, KUBELET_PORT
 from liqo.app.door import Door, lets_strangers_in
 from liqo.app.gate import Gate
-from liqo.app.home import Home, read_cluster_info
+from liqo.app.home import Home, read_cluster_info, read_service_cidrs
 from liqo.app.identity import ensure_identity, tell_lost
 from liqo.app.kubelet import Endpoint, Ways
 from liqo.app.kubelet_certificate import Certificates
-from liqo.app.loops import Reconciles, make_loops, make_queues, retry_all
+from liqo.app.loops import Reconciles, make_groups, make_loops, make_queues, retry_all
 from liqo.app.magnet import Magnet
 from liqo.app.own_access import OwnAccess
 from liqo.app.resolvers import Resolvers
@@ -135,6 +135,7 @@ async def run_controller(options: Options) -> None:
             config=settings,
             door_port=options.door_port if door else 0,
             certificate_names=await certificate_names(access) or (),
+            service_cidrs=await read_service_cidrs(cluster),
         )
         log.info(
             "started", cluster_id=cluster_id, namespace=options.namespace, server=access.server, door=door
@@ -176,8 +177,9 @@ class _Parts:
         self._clock, self._random, self._metrics = clock, random, metrics
         self._settings, self._events = settings, events
         self._trust = Trust(stores, home, allow_loopback=options.allow_loopback)
-        self._queues = make_queues(clock, random)
-        self._abroad = Abroad(stores.nodes)
+        self._abroad = Abroad(stores.nodes, home.closed)
+        self._groups = make_groups(self._abroad, stores.pods)
+        self._queues = make_queues(clock, random, self._groups)
         self._triggers = Triggers(self._queues, stores, self._abroad, options.namespace)
         self._views = Watches(cluster, self._triggers.offloading.viewed, clock=clock, random=random)
         self._triggers.offloading.retell = self._views.retell
@@ -314,7 +316,8 @@ class _Parts:
         self._triggers.everything()
         retry_all(self._queues)  # our own API server may have been away, and the lead with it
         async with asyncio.TaskGroup() as group:
-            for loop in make_loops(self._reconciles(), self._queues, self._clock, self._metrics):
+            reconciles, clock = self._reconciles(), self._clock
+            for loop in make_loops(reconciles, self._queues, self._groups, clock, self._metrics):
                 group.create_task(loop.run())
 
     def _reconciles(self) -> Reconciles:

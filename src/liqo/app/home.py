@@ -1,6 +1,6 @@
 """What the controller knows of its own cluster."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from urllib.parse import urlsplit
 
@@ -8,7 +8,7 @@ import yaml
 
 from liqo.adapters.kubeconfig import Access
 from liqo.api.cluster_config import ClusterConfigSpec, DiscoveryConfig
-from liqo.api.kinds import CONFIG_MAP, NODE
+from liqo.api.kinds import CONFIG_MAP, NODE, SERVICE_CIDR
 from liqo.api.meta import Key
 from liqo.app.own_address import own_server
 from liqo.errors import Absent, Forbidden, Invalid
@@ -32,6 +32,7 @@ class Home:
     config: Callable[[], ClusterConfigSpec]
     door_port: int = 0  # of our door; 0 if there is none
     certificate_names: tuple[str, ...] = ()  # that our API server's certificate is for
+    service_cidrs: Sequence[str] = ()
 
     def us(self) -> Ourselves:
         """Return this cluster as others have to reach and to know it."""
@@ -52,6 +53,11 @@ class Home:
     def server(self) -> str:
         """Return our API server's address for others: cluster-info's, the kubeconfig's, the control plane's."""
         return own_server(self.cluster_info, self.access, self.nodes)
+
+    def closed(self) -> list[str]:
+        """Return where no pod of another cluster can be: our Services, and our API server in others' eyes and ours."""
+        hosts = (urlsplit(url).hostname or "" for url in (self.us().server, self.access.server))
+        return [*self.service_cidrs, *hosts]
 
 
 async def find_own_server(cluster: Cluster, access: Access, discovery: DiscoveryConfig) -> str:
@@ -77,3 +83,12 @@ async def read_cluster_info(cluster: Cluster) -> str:
     except (Absent, Forbidden, KeyError, IndexError, TypeError, yaml.YAMLError):
         return ""
     return server if urlsplit(server).scheme == "https" else ""
+
+
+async def read_service_cidrs(cluster: Cluster) -> list[str]:
+    """Return the ranges of our Services' addresses; none before Kubernetes 1.33, where nothing tells them."""
+    try:
+        found = await cluster.list(Selection(SERVICE_CIDR))
+    except (Absent, Forbidden):
+        return []
+    return [cidr for wire in found.items for cidr in wire["spec"]["cidrs"]]

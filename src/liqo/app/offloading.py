@@ -10,6 +10,7 @@ from liqo.api.names import (
     HOME_NAMESPACE_ANNOTATION,
     NODE_PREFIX,
     NODE_TYPE_LABEL,
+    STAYS_ANNOTATION,
     VIRTUAL_NODE,
 )
 from liqo.api.rights import OFFLOAD_ROLE
@@ -22,6 +23,7 @@ from liqo.node.references import references
 
 COALESCE = timedelta(seconds=1)  # pods and nodes change in crowds; an offer follows once
 
+UNPLACED = timedelta(seconds=2)  # then a pod that only runs here, and does not, needs a word
 SOON = timedelta(milliseconds=100)  # endpoints come in crowds too
 
 
@@ -86,6 +88,12 @@ class Offloading:
     def pod(self, key: Key, old: Wire | None, new: Wire | None) -> None:
         """Take a pod at home."""
         if not (_is_abroad(old) or _is_abroad(new)):
+            if (
+                old is None
+                and new is not None
+                and STAYS_ANNOTATION in (new["metadata"].get("annotations") or {})
+            ):
+                self._queues.pod.add(key, UNPLACED)
             return
         self._queues.pod.add(key)
         if new is None and Key("", key.namespace) not in self._stores.enabled:
@@ -121,8 +129,8 @@ class Offloading:
                 self._queues.pod.add(Key(home, key.name))
         elif kind is EVENT:
             self._queues.event.add(key)
-        elif (found := self._abroad.home_of(key.namespace)) is not None:
-            self._mirrored(kind, told, found[1])
+        elif (namespace := self._abroad.homes_of(key.namespace).get(cluster_id)) is not None:
+            self._mirrored(kind, told, namespace)
 
     def _mirrored(self, kind: Kind, told: Wire, namespace: str) -> None:
         """Look at one object of a namespace at home that foreign has a copy of, or should have."""

@@ -139,6 +139,7 @@ def build_rooms(
             nodes=stores.nodes,
             config=settings,
             own_host=lambda: urlsplit(us().server).hostname or "",
+            closed=abroad.closed,
             namespace=us().namespace,
             events=events,
             clock=clock,
@@ -165,6 +166,7 @@ def build_rooms(
             abroad=abroad,
             home_id=lambda: us().cluster_id,
             moved=moved,
+            events=events,
         ).reconcile,
         pod=OffloadedPods(
             home=cluster,

@@ -30,6 +30,7 @@ from liqo.api.names import (
     INVITE_LABEL,
     MANAGED_LABEL,
     NODE_PREFIX,
+    STAYS_ANNOTATION,
     SYSTEM_NAMESPACE,
     TENANT_LABEL,
     USAGE_PATH_ANNOTATION,
@@ -222,8 +223,11 @@ def _prune_pod(obj: Wire) -> Wire:
     for name in ("nodeName", "overhead"):
         if spec.get(name):
             kept[name] = spec[name]
+    metadata = _metadata(obj, labels=False)
+    if why := (obj["metadata"].get("annotations") or {}).get(STAYS_ANNOTATION):
+        metadata["annotations"] = {STAYS_ANNOTATION: why}
     return {
-        "metadata": _metadata(obj, labels=False),
+        "metadata": metadata,
         "spec": kept,
         "status": {"phase": obj.get("status", {}).get("phase")},
     }

@@ -2,6 +2,7 @@
 
 from collections.abc import Iterable
 
+from liqo.api.cidrs import addresses_of, own_cidrs
 from liqo.api.meta import Key, Kind, Wire, is_ready, labels_of
 from liqo.api.names import (
     CLUSTER_ID_LABEL,
@@ -103,8 +104,7 @@ class Triggers:
         found = {
             w["spec"].get("clusterID", "") for w in (*stores.requests.values(), *stores.foreigns.values())
         }
-        found |= {labels_of(w).get(CLUSTER_ID_LABEL, "") for w in stores.tenants.values()}
-        return found - {""}
+        return found.union(*map(_labelled, stores.tenants.values())) - {""}
 
     def _joins(self, cluster_id: str) -> None:
         for wire in self._stores.foreigns.by("cluster-id", cluster_id):
@@ -123,6 +123,7 @@ class Triggers:
             self._joins(cluster_id)
             self._queues.incoming.add(Key("", cluster_id))
             self._queues.accept.add(Key(self._namespace, cluster_id))
+            self.offloading.map(cluster_id)
             several = len(self._stores.foreigns.by("cluster-id", cluster_id)) > 1
             if several or _is_found(old) or _is_found(new):
                 self.found([cluster_id])
@@ -182,8 +183,12 @@ class Triggers:
                 self.offloading.on_node(seen["metadata"]["name"])
             elif is_ready(old) != is_ready(new) or (ending_since(new) and not ending_since(old)):
                 self.offloading.on_node(seen["metadata"]["name"])
-        elif _offerable(old) != _offerable(new):
+            return
+        if _offerable(old) != _offerable(new):
             self._queues.offer.add(ALL, COALESCE)
+        if _networks(old) != _networks(new):  # others are told, and what they may have depends on it
+            self.offloading.maps()
+            self._places(i for w in self._stores.tenants.values() for i in _labelled(w))
 
     def _pod(self, key: Key, old: Wire | None, new: Wire | None) -> None:
         self.offloading.pod(key, old, new)
@@ -217,6 +222,16 @@ class Triggers:
 
 def _ids(*wires: Wire | None) -> set[str]:
     return {w["spec"].get("clusterID", "") for w in wires if w is not None} - {""}
+
+
+def _labelled(wire: Wire) -> set[str]:
+    return {labels_of(wire).get(CLUSTER_ID_LABEL, "")} - {""}
+
+
+def _networks(node: Wire | None) -> object:
+    """Return what is told of a node's networks, or is closed to the pods of others."""
+    nodes = [node] if node is not None else []
+    return own_cidrs(nodes), addresses_of(nodes)
 
 
 def _is_found(wire: Wire | None) -> bool:

@@ -4,7 +4,7 @@ It parses what any neighbour sends, on the host's network, so it is the process 
 over. It may add clusters that were found, unjoined, and say where the LAN shows them; nothing else.
 """
 
-from liqo.api.foreign_cluster import ForeignClusterStatus
+from liqo.api.foreign_cluster import ForeignClusterSpec, ForeignClusterStatus
 from liqo.api.kinds import (
     CLUSTER_CONFIG,
     CLUSTER_ROLE,
@@ -27,6 +27,18 @@ HEALTH_PORT = 8081  # on the host's network, where the controller may be too
 NOBODY = 65_534
 SELECTOR = {"app.kubernetes.io/name": LAN_AGENT}
 SOURCE = "lan"  # its entry in status.sources
+_FOUND = {
+    "allow_untrusted_ca",
+    "api_url",
+    "cluster_id",
+    "cluster_name",
+    "discovery_type",
+    "door_url",
+    "incoming",
+    "join",
+    "namespace",
+}
+"""Fields of spec that it may fill; all others are people's, also those that come later."""
 _METADATA = ("labels", "annotations", "finalizers", "ownerReferences")
 
 
@@ -80,6 +92,7 @@ def forge_lan_fences(ns: str) -> list[Policy]:
     """Return what is refused to the agent, though RBAC lets it pass."""
     applies = f"request.userInfo.username == '{account_user(ns, LAN_AGENT)}'"
     others = [f.alias or name for name, f in ForeignClusterStatus.model_fields.items() if name != "sources"]
+    people_s = [f.alias or name for name, f in ForeignClusterSpec.model_fields.items() if name not in _FOUND]
     kept = f".?sources.orValue([]).filter(s, s.name != '{SOURCE}')"
     return [
         Policy(
@@ -97,8 +110,10 @@ def forge_lan_fences(ns: str) -> list[Policy]:
                     "object.spec.?incoming.orValue('Default') == 'Default'",
                     "the LAN agent neither allows nor denies anybody",
                 ),
-                Check("!has(object.spec.maxCapacity)", "the LAN agent sets no capacity"),
-                Check("!has(object.spec.pin)", "the LAN agent says of nobody by what he is known"),
+                *(
+                    Check(f"!has(object.spec.{field})", f"spec.{field} is not the LAN agent's to set")
+                    for field in people_s
+                ),
                 Check(
                     "object.metadata.name == object.spec.?clusterID.orValue('')",
                     "what the LAN agent finds is named by its clusterID",

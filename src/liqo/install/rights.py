@@ -28,6 +28,7 @@ from liqo.api.kinds import (
     SECRET,
     SERVICE,
     SERVICE_ACCOUNT,
+    SERVICE_CIDR,
     VALIDATING_WEBHOOK,
 )
 from liqo.api.meta import Kind, Wire
@@ -146,6 +147,7 @@ def cluster_rules() -> list[Wire]:
         forge_rule(NAMESPACE, EDIT),  # writes: those of tenants only (policy)
         forge_rule(NAMESPACE_MAP, _READ),
         forge_rule(RESOURCE_QUOTA, _READ),
+        forge_rule(SERVICE_CIDR, ["list"]),  # where no pod of another cluster can be
         forge_rule(
             ROLE_BINDING, [*_READ, "create", "delete", "patch"]
         ),  # writes: of fixed roles only (policy)

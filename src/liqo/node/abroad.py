@@ -1,12 +1,13 @@
 """Where home's namespaces and virtual nodes are on other clusters: what the loops of this room share."""
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 
-from liqo.api.cidrs import addresses_of, believed_cidrs, is_inside, own_cidrs
+from liqo.api.cidrs import addresses_of, is_inside, own_cidrs
 from liqo.api.meta import Key, Wire, labels_of, parse_time
 from liqo.api.names import CLUSTER_ID_LABEL, ENDING_ANNOTATION, NODE_TYPE_LABEL, VIRTUAL_NODE
+from liqo.node.networks import Claim, believe, refused
 from liqo.runtime.store import Store
 
 
@@ -25,38 +26,41 @@ class Abroad:
 
     Args:
         nodes: all nodes, by index "cluster-id".
+        closed: further networks and addresses where no pod of another cluster is: our Services and API server.
     """
 
     nodes: Store
+    closed: Callable[[], Sequence[str]] = tuple
     _known: dict[str, dict[str, Place]] = field(default_factory=dict)  # by cluster, then namespace
-    _cidrs: dict[str, list[str]] = field(default_factory=dict)  # of its pods, by cluster
+    _claims: dict[str, Claim] = field(default_factory=dict)  # by cluster
+    _believed: dict[str, list[str]] = field(default_factory=dict)  # pod networks, by cluster
 
-    def told(self, cluster_id: str, places: Mapping[str, Place], cidrs: Sequence[str]) -> set[str]:
+    def told(self, cluster_id: str, places: Mapping[str, Place], claim: Claim) -> set[str]:
         """Take what a cluster's map says; return the namespaces for which that is news."""
-        ours, addresses = own_cidrs(self.real_nodes()), addresses_of(self.real_nodes())
-        self._cidrs[cluster_id] = believed_cidrs(cidrs, ours, addresses)
-        before = self._known.get(cluster_id, {})
-        self._known[cluster_id] = dict(places)
-        return {name for name in {*before, *places} if before.get(name) != places.get(name)}
+        before, believed = self._known.get(cluster_id, {}), self._believed
+        self._known[cluster_id], self._claims[cluster_id] = dict(places), claim
+        nodes = self.real_nodes()
+        self._believed = believe(self._claims, [*own_cidrs(nodes), *addresses_of(nodes), *self.closed()])
+        news = {name for name in {*before, *places} if before.get(name) != places.get(name)}
+        moved = {i for i in self._claims if believed.get(i) != self._believed[i]}
+        return news | {name for i in moved for name in self._known[i]}
 
     def forget(self, cluster_id: str) -> None:
         """Forget a cluster to which there is no way any more."""
-        self._known.pop(cluster_id, None)
-        self._cidrs.pop(cluster_id, None)
+        for known in (self._known, self._claims, self._believed):
+            known.pop(cluster_id, None)
+
+    def refused(self, cluster_id: str) -> list[str]:
+        """Return which of the pod networks that a cluster is said to have are not believed."""
+        return refused(self._claims.get(cluster_id, Claim()), self._believed.get(cluster_id, ()))
 
     def real_nodes(self) -> list[Wire]:
         """Return home's own nodes."""
         return [n for n in self.nodes.values() if labels_of(n).get(NODE_TYPE_LABEL) != VIRTUAL_NODE]
 
     def is_pod_address(self, cluster_id: str, address: str) -> bool:
-        """Return whether an address may be that of a pod on a cluster: in the networks that it told, if it told any.
-
-        One that told none may have any that is not our own and nothing special.
-        """
-        if told := self._cidrs.get(cluster_id):
-            return is_inside(address, told)
-        ours, addresses = own_cidrs(self.real_nodes()), addresses_of(self.real_nodes())
-        return bool(believed_cidrs([address], ours, addresses))
+        """Return whether an address may be that of a pod on a cluster: one of whom nothing is known has none."""
+        return is_inside(address, self._believed.get(cluster_id, ()))
 
     def place(self, cluster_id: str, namespace: str) -> Place | None:
         """Return what a cluster says of a namespace, None if nothing yet."""
@@ -74,13 +78,14 @@ class Abroad:
         """Return the namespaces that are home's on a cluster."""
         return {place.remote for place in self._known.get(cluster_id, {}).values()} - {""}
 
-    def home_of(self, remote: str) -> tuple[str, str] | None:
-        """Return (cluster, namespace of home) of a namespace abroad, None if it is none of ours."""
-        for cluster_id, places in self._known.items():
-            for namespace, place in places.items():
-                if place.remote == remote:
-                    return cluster_id, namespace
-        return None
+    def homes_of(self, remote: str) -> dict[str, str]:
+        """Return the namespace of home that a namespace abroad stands for, by cluster: several may have that name."""
+        return {
+            cluster_id: namespace
+            for cluster_id, places in self._known.items()
+            for namespace, place in places.items()
+            if place.remote == remote
+        }
 
     def is_known(self, cluster_id: str) -> bool:
         """Return whether a cluster has told its places."""

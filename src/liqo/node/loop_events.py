@@ -26,25 +26,25 @@ class ForeignEvents:
     clock: Clock
 
     async def reconcile(self, key: Key) -> Outcome:
-        """Tell one warning about the pod at home."""
-        found = self.abroad.home_of(key.namespace)
-        if found is None:
-            return Outcome()
-        cluster_id, namespace = found
+        """Tell one warning about the pod at home, of each cluster that has one of that name."""
+        for cluster_id, namespace in self.abroad.homes_of(key.namespace).items():
+            self._tell(cluster_id, namespace, key)
+        return Outcome()
+
+    def _tell(self, cluster_id: str, namespace: str, key: Key) -> None:
         seen = self.clusters.watched(cluster_id, Way.OUTGOING, warnings_in(key.namespace))
         event = seen.get(key) if seen is not None else None
         if event is None or not self._is_news(event):
-            return Outcome()
+            return
         name = (event.get("involvedObject") or {}).get("name")
         pod = self.pods.get(Key(namespace, name)) if isinstance(name, str) else None
         if pod is None or self.abroad.cluster_of(pod) != cluster_id:
-            return Outcome()
+            return
         reason, message = (
             str(event.get("reason") or "")[:REASON_MAX],
             str(event.get("message") or "")[:TEXT_MAX],
         )
         self.events.emit(pod, POD, reason=reason, message=message, warning=True)
-        return Outcome()
 
     def _is_news(self, event: Wire) -> bool:
         text = event.get("lastTimestamp") or event.get("eventTime")

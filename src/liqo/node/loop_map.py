@@ -5,18 +5,20 @@ from dataclasses import dataclass
 
 from liqo.api.cidrs import own_cidrs
 from liqo.api.foreign_cluster import ForeignCluster, counting
-from liqo.api.kinds import CONFIG_MAP, NAMESPACE_MAP, POD, SECRET
+from liqo.api.kinds import CONFIG_MAP, FOREIGN_CLUSTER, NAMESPACE_MAP, POD, SECRET
 from liqo.api.meta import Key, Wire
-from liqo.api.names import AUTOJOINED_LABEL
-from liqo.api.namespace_map import NAMESPACES_MAX, NamespaceMap
+from liqo.api.names import AUTOJOINED_LABEL, remote_namespace
+from liqo.api.namespace_map import NAMESPACES_MAX, Mapped, NamespaceMap
+from liqo.api.reasons import Reason
 from liqo.node.abroad import Abroad, Place
 from liqo.node.loop_content import contents_in
 from liqo.node.loop_events import warnings_in
 from liqo.node.loop_services import services_in, slices_in
+from liqo.node.networks import HINT, Claim, claim_of
 from liqo.node.optin import counts
 from liqo.runtime.loop import Outcome
 from liqo.runtime.plan import is_applied
-from liqo.runtime.ports import Clusters, Selection, Session, Way
+from liqo.runtime.ports import Clusters, Events, Selection, Session, Way
 from liqo.runtime.store import Store
 
 MANAGER = "liqo-map"
@@ -33,6 +35,7 @@ class NamespaceMaps:
     abroad: Abroad
     home_id: Callable[[], str]
     moved: Callable[[Collection[str]], None]  # look at the pods of these namespaces
+    events: Events
 
     async def reconcile(self, key: Key) -> Outcome:
         """Bring our NamespaceMap on one foreign cluster to what it should be, and read what it answers."""
@@ -53,15 +56,23 @@ class NamespaceMaps:
         wanted = self._wanted(foreign, node, answer)
         writes = await self._ask(session, name, wanted, wire)
         told = {m.name: m for m in answer.status.namespaces} if answer is not None else {}
-        places = {
-            n: Place(remote=told[n].remote or "", reason=told[n].reason, message=told[n].message)
-            for n in wanted
-            if n in told
-        }
+        places = {n: believed_place(told[n], name) for n in wanted if n in told}
         self._watch(cluster_id, places)
-        cidrs = answer.status.pod_cidrs if answer is not None else []
-        self.moved(self.abroad.told(cluster_id, places, cidrs))
+        claim = claim_of(foreign, answer.status.pod_cidrs if answer is not None else ())
+        self._hear(foreign, cluster_id, places, claim)
         return Outcome(writes=writes)
+
+    def _hear(
+        self, foreign: ForeignCluster, cluster_id: str, places: Mapping[str, Place], claim: Claim
+    ) -> None:
+        """Take what a cluster says of our namespaces and its pods; tell once what is not believed."""
+        before = self.abroad.refused(cluster_id)
+        self.moved(self.abroad.told(cluster_id, places, claim))
+        refused, about = self.abroad.refused(cluster_id), self.foreigns.get(Key("", foreign.metadata.name))
+        if refused and refused != before and about is not None:
+            reason = Reason.POD_NETWORK_REFUSED
+            message = f"{reason.sentence} {HINT}: {', '.join(refused)}"
+            self.events.emit(about, FOREIGN_CLUSTER, reason=reason, message=message, warning=True)
 
     def _wanted(self, foreign: ForeignCluster, node: Wire, answer: NamespaceMap | None) -> list[str]:
         """Return the namespaces to ask a place for: those that may, and those that still have pods there."""
@@ -99,6 +110,13 @@ class NamespaceMaps:
         for remote in now:
             for selection in watched_in(remote):
                 self.clusters.watched(cluster_id, Way.OUTGOING, selection)
+
+
+def believed_place(told: Mapped, home_id: str) -> Place:
+    """Return what is believed of a namespace's place: its name there follows from ours, and another is not home's."""
+    if told.remote and told.remote != remote_namespace(told.name, home_id):
+        return Place(reason=Reason.PLACE_REFUSED, message=Reason.PLACE_REFUSED.sentence)
+    return Place(remote=told.remote or "", reason=told.reason, message=told.message)
 
 
 def watched_in(remote: str) -> tuple[Selection, ...]:

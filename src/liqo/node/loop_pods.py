@@ -11,6 +11,7 @@ from functools import partial
 
 from liqo.api.kinds import POD
 from liqo.api.meta import Key, Kind, Wire, is_ready
+from liqo.api.names import STAYS_ANNOTATION
 from liqo.api.reasons import Reason
 from liqo.errors import Absent, Conflict, Fault, Forbidden, Invalid, Refused, Unavailable
 from liqo.node.abroad import Abroad, Place
@@ -18,6 +19,7 @@ from liqo.node.forge_pod import forge_pod
 from liqo.node.loop import PODS_GO_WITHIN
 from liqo.node.loop_content import Contents, contents_in
 from liqo.node.loop_map import pods_in
+from liqo.node.networks import HINT
 from liqo.node.pod_change import forge_change, is_current
 from liqo.node.pod_decide import Decision, Move, decide, home_uid
 from liqo.node.pod_status import forge_away, forge_body, forge_lost, forge_refused, forge_status, is_told
@@ -50,6 +52,8 @@ class OffloadedPods:
         since = self.abroad.ending_since(here) if here else None
         if home is not None and since is not None:
             return await self._leave(here, home, since)
+        if home is not None and not home["spec"].get("nodeName"):
+            self._stays(home)
         outcomes = [
             await self._on(cluster_id, remote, key, home if cluster_id == here else None)
             for cluster_id, remote in self.abroad.remotes(key.namespace)
@@ -125,9 +129,12 @@ class OffloadedPods:
                 return 1
             case Move.TELL if home is not None and remote is not None:
                 known, current = partial(self.abroad.is_pod_address, cluster_id), is_current(home, remote)
-                writes = await self._tell(
-                    home, forge_status(home, remote, self.address, known, current=current)
-                )
+                status = forge_status(home, remote, self.address, known, current=current)
+                writes = await self._tell(home, status)
+                told = (remote.get("status") or {}).get("podIP")
+                if writes and told and "podIP" not in status:
+                    reason = Reason.ADDRESS_NOT_BELIEVED
+                    self._say(home, reason, f"{told}: {reason.sentence} {HINT}")
                 return writes if current else writes + await self._keep_up(session, home, remote)
             case Move.FAIL if home is not None:
                 self._say(home, Reason.TAKEN_AWAY, Reason.TAKEN_AWAY.sentence)
@@ -221,6 +228,12 @@ class OffloadedPods:
             return 0
         self._say(home, reason, message)
         return await self._tell(home, wanted)
+
+    def _stays(self, home: Wire) -> None:
+        """Say of a pod that no node has taken why none of another cluster can."""
+        if why := (home["metadata"].get("annotations") or {}).get(STAYS_ANNOTATION):
+            message = f"only a node of this cluster can take it, and none does: {why}"
+            self._say(home, Reason.NOT_OFFLOADABLE, message)
 
     def _say(self, home: Wire, reason: str, message: str) -> None:
         self.events.emit(home, POD, reason=str(reason), message=message, warning=True)

@@ -4,7 +4,7 @@ namespace       pod                                  gets
 ---------       ---                                  ----
 enabled         any                                  the toleration; affinity to real nodes, and to the virtual ones
                                                      of clusters that count for the namespace
-enabled         that can only run at home            the affinity, no toleration
+enabled         that can only run at home            the affinity, no toleration, and an annotation that says why
 any             of a DaemonSet                       as in a namespace that is not enabled
 not enabled     that tolerates the virtual nodes     affinity to real nodes only
 not enabled     any other                            nothing: the taint keeps it off
@@ -27,6 +27,7 @@ from liqo.api.names import (
     FOREIGN_CLUSTER_LABEL,
     NODE_TAINT,
     NODE_TYPE_LABEL,
+    STAYS_ANNOTATION,
     VIRTUAL_NODE,
 )
 from liqo.errors import Refused
@@ -64,6 +65,7 @@ def draw(pod: Wire, namespace: Wire | None) -> Drawn:
     try:
         check(spec)
     except Refused as refusal:
+        patch += _annotate(pod["metadata"], refusal.message)
         if not pod["metadata"].get("ownerReferences"):  # who made it is a program, and has nobody to tell
             warnings.append(f"this pod stays on its own cluster: {refusal.message}")
     else:
@@ -131,6 +133,13 @@ def _narrow(term: Wire, choices: Sequence[Wire]) -> list[Wire]:
     if is_empty or any(choice in have for choice in choices):
         return [term]
     return [{**term, "matchExpressions": [*have, choice]} for choice in choices]
+
+
+def _annotate(metadata: Wire, why: str) -> list[Wire]:
+    have = metadata.get("annotations") or {}
+    if have.get(STAYS_ANNOTATION) == why:
+        return []
+    return [_put("/metadata", "annotations", {**have, STAYS_ANNOTATION: why})]
 
 
 def _put(path: str, field: str, value: object) -> Wire:

@@ -41,6 +41,7 @@ MAX_PAGES = 2_000  # of one list; empty ones count too
 PAGE = 500  # objects asked for at once
 FEWER = 8  # a page that is too large is asked for in so many parts
 TOO_LARGE = "TooLarge"  # reason of the Malformed that an answer beyond our bound is
+TOO_MANY = "TooMany"  # reason of the Malformed that objects beyond our bound are
 SILENT = "Silent"  # reason of the Unreachable that a watch ends with which told nothing for too long
 
 
@@ -248,6 +249,10 @@ def _ignore(*_: object) -> None:
     """Do nothing."""
 
 
+def _plenty() -> int:
+    return MAX_OBJECTS
+
+
 @dataclass(slots=True, kw_only=True)
 class Reflector:
     """Keeps a store equal to what an API server has.
@@ -270,6 +275,7 @@ class Reflector:
     on_fault: Callable[[Fault], None] = _ignore
     on_heard: Callable[[], None] = _ignore
     on_restart: Callable[[str], None] = _ignore  # why a watch or a list begins anew: for metrics
+    room: Callable[[], int] = _plenty  # how many objects there may be now, if others share one bound
     state: State = field(default_factory=State, init=False)
     heard: datetime | None = field(default=None, init=False)
     fault: Fault | None = field(default=None, init=False)
@@ -318,16 +324,22 @@ class Reflector:
         match change:
             case Changed(obj):
                 self.store.put(obj)
-                if len(self.store) > MAX_OBJECTS:
-                    raise Malformed(f"a watch told of more than {MAX_OBJECTS} objects")
+                self._check_room(len(self.store))
             case Deleted(obj):
                 self.store.remove(obj)
             case Progress(version):
                 self.store.progress(version)
             case Listed(objects, version):
+                self._check_room(len(objects))
                 self.store.replace(objects, version)
+            case None:
+                self._check_room(len(self.state.objects))
         self.heard, self.fault = self.clock.now(), None
         self.on_heard()
+
+    def _check_room(self, count: int) -> None:
+        if count > (room := self.room()):
+            raise Malformed(f"there are more than {max(room, 0)} objects", reason=TOO_MANY)
 
     def _fail(self, fault: Fault) -> None:
         self.fault = fault
@@ -346,6 +358,7 @@ async def reflect(
     on_fault: Callable[[Fault], None] = _ignore,
     on_heard: Callable[[], None] = _ignore,
     on_restart: Callable[[str], None] = _ignore,
+    room: Callable[[], int] = _plenty,
 ) -> None:
     """Keep `store` equal to the selected objects until cancelled; see Reflector."""
     reflector = Reflector(
@@ -358,5 +371,6 @@ async def reflect(
         on_fault=on_fault,
         on_heard=on_heard,
         on_restart=on_restart,
+        room=room,
     )
     await reflector.run()

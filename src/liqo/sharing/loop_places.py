@@ -50,6 +50,9 @@ class Places:
     nodes: Store
     config: Callable[[], ClusterConfigSpec]
     own_host: Callable[[], str]  # of our API server
+    closed: Callable[
+        [], Sequence[str]
+    ]  # where else no pod of another cluster is: our Services and API server
     namespace: str
     events: Events
     clock: Clock
@@ -65,7 +68,8 @@ class Places:
         wire = self.maps.get(Key(tenant_namespace(home_id), home_id))
         asked = NamespaceMap.parse(wire).spec if wire is not None else NamespaceMapSpec()
         names = list(dict.fromkeys(asked.namespaces))
-        cidrs = ",".join(believed_cidrs(asked.pod_cidrs, own_cidrs(self.nodes.values()), self._hosts()))
+        taken = [*own_cidrs(self.nodes.values()), *self._hosts(), *self.closed()]
+        cidrs = ",".join(believed_cidrs(asked.pod_cidrs, taken))
         there = {
             labels_of(n)[HOME_NAMESPACE_LABEL]: n
             for n in self.namespaces.by("cluster-id", home_id)

@@ -12,6 +12,7 @@ from liqo.app.kubelet import Ways, client_ca, published_host
 from liqo.app.stores import make_stores
 from liqo.errors import Absent, Unreachable
 from liqo.node.abroad import Abroad, Place
+from liqo.node.networks import Claim
 from liqo.serve.kubelet import Caller, Where, parse_caller
 
 HOME_ID, FOREIGN_ID = "a" * 32, "b" * 32
@@ -81,9 +82,9 @@ def test_only_containers_of_pods_on_virtual_nodes_are_there(pod: str, container:
 
 def test_what_the_other_cluster_says_of_a_namespace_counts() -> None:
     known = ways()
-    known.abroad.told(FOREIGN_ID, {"shop": Place(remote="elsewhere")}, [])
+    known.abroad.told(FOREIGN_ID, {"shop": Place(remote="elsewhere")}, Claim())
     assert known.locate("shop", "web", "main") == Where(NODE, FOREIGN_ID, "elsewhere")
-    known.abroad.told(FOREIGN_ID, {"shop": Place(reason="Refused")}, [])
+    known.abroad.told(FOREIGN_ID, {"shop": Place(reason="Refused")}, Claim())
     assert known.locate("shop", "web", "main") is None
 
 

@@ -16,6 +16,7 @@ from liqo.app.stores import make_stores
 from liqo.app.usage import FRESH, Usages
 from liqo.errors import Absent, Fault, Forbidden, Unreachable
 from liqo.node.abroad import Abroad, Place
+from liqo.node.networks import Claim
 from liqo.runtime.ports import Page, Selection
 from manual_clock import ManualClock
 
@@ -80,7 +81,7 @@ def make(foreign: Foreign, *, ready: bool = True) -> tuple[Usages, ManualClock, 
         "1",
     )
     abroad = Abroad(stores.nodes)
-    abroad.told(FOREIGN_ID, {"shop": Place(remote=REMOTE), "refused": Place(reason="Refused")}, [])
+    abroad.told(FOREIGN_ID, {"shop": Place(remote=REMOTE), "refused": Place(reason="Refused")}, Claim())
     clusters: Any = SimpleNamespace(get=lambda *_way: SimpleNamespace(cluster=foreign))
     events: Any = told
     ways = Ways(
@@ -145,7 +146,7 @@ async def test_one_namespace_that_fails_leaves_out_its_own_pods_only() -> None:
     foreign = Foreign(Forbidden("not any more"), fails_in="ending-there")
     usages, clock, told = make(foreign)
     places = {"shop": Place(remote=REMOTE), "refused": Place(remote="ending-there")}
-    usages.ways.abroad.told(FOREIGN_ID, places, [])
+    usages.ways.abroad.told(FOREIGN_ID, places, Claim())
     page = await usages.page(NODE)
     assert page is not None
     assert 'namespace="shop"' in page

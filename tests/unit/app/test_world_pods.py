@@ -5,7 +5,8 @@ from datetime import timedelta
 import pytest
 
 from liqo.api.kinds import POD
-from liqo.api.meta import Key, Kind
+from liqo.api.meta import Key, Kind, Wire
+from liqo.api.names import STAYS_ANNOTATION
 from liqo.errors import Fault, Unreachable
 from world import World
 from world_pods import SHOP, WEB, Offloading
@@ -59,3 +60,36 @@ async def test_one_that_is_deleted_abroad_before_anybody_saw_it_is_made_again(of
     offloading.kubelet_works = True
     await offloading.run(timedelta(seconds=30))
     assert offloading.runs_once()
+
+
+async def test_a_slow_cluster_holds_up_its_own_pods_only(world: World, offloading: Offloading) -> None:
+    many, quick = 200, Key(SHOP, "quick")
+    await world.install("paris", 3)
+    await world.join("rome", "paris", "paris")
+    await offloading.run(FEW_SECONDS)
+    offloading.milan.lag = FEW_SECONDS
+    for number in range(many):
+        await offloading.bind(Key(SHOP, f"slow-{number}"), "milan")
+    await offloading.bind(quick, "paris")
+    await offloading.run(timedelta(seconds=3))
+    found = offloading.at_home(quick)
+    assert found is not None
+    assert found["status"]["phase"] == "Running"
+    assert offloading.abroad() == []
+    await offloading.run(timedelta(minutes=1), timedelta(seconds=2))
+    assert len(offloading.abroad()) == many
+
+
+WHY = "volume disk is a persistentVolumeClaim"
+
+
+@pytest.mark.parametrize(("node", "told"), [("", True), ("rome-1", False)])
+async def test_a_pod_that_only_runs_here_and_finds_no_node_says_so(
+    offloading: Offloading, node: str, *, told: bool
+) -> None:
+    meta = {"namespace": SHOP, "name": "web", "annotations": {STAYS_ANNOTATION: WHY}}
+    spec: Wire = {"containers": [{"name": "web", "image": "web:1"}], **({"nodeName": node} if node else {})}
+    await offloading.rome.api.create(POD, {"metadata": meta, "spec": spec})
+    await offloading.run(FEW_SECONDS)
+    said = [message for reason, message in offloading.rome.events.told if reason == "NotOffloadable"]
+    assert said == ([f"only a node of this cluster can take it, and none does: {WHY}"] if told else [])

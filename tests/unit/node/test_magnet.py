@@ -149,6 +149,19 @@ def test_a_daemon_set_that_tolerates_everything_wants_no_virtual_node() -> None:
 def test_a_pod_that_can_only_run_here_is_not_drawn_and_told_why() -> None:
     disk: Wire = {"volumes": [{"name": "disk", "persistentVolumeClaim": {"claimName": "x"}}]}
     drawn = draw(pod(**disk), namespace())
-    assert [p["path"] for p in drawn.patch] == ["/spec/affinity"]
+    assert [p["path"] for p in drawn.patch] == ["/spec/affinity", "/metadata/annotations"]
+    assert drawn.patch[1]["value"]["liqo.io/stays-home"].startswith("volume disk is a persistentVolumeClaim")
     assert drawn.warnings[0].startswith("this pod stays on its own cluster: volume disk")
-    assert not draw(pod(owner="ReplicaSet", **disk), namespace()).warnings
+
+
+def test_a_pod_with_an_owner_says_why_it_stays_and_nobody_is_warned() -> None:
+    token: Wire = {"sources": [{"serviceAccountToken": {"path": "token"}}]}
+    mine = pod(owner="ReplicaSet", volumes=[{"name": "token", "projected": token}])
+    mine["metadata"]["annotations"] = {"mine": "1"}
+    drawn = draw(mine, namespace())
+    assert not drawn.warnings
+    changed = drawn.patch[1]["value"]
+    assert changed["mine"] == "1"
+    assert "token" in changed["liqo.io/stays-home"]
+    mine["metadata"]["annotations"] = changed
+    assert [p["path"] for p in draw(mine, namespace()).patch] == ["/spec/affinity"]

@@ -58,6 +58,7 @@ class Foreign:
             nodes=self.stores.nodes,
             config=lambda: self.config,
             own_host=lambda: "198.51.100.1",
+            closed=lambda: ["10.96.0.0/12"],
             namespace="liqo",
             events=Quiet(),
             clock=ManualClock(),
@@ -282,7 +283,9 @@ async def test_one_namespace_that_is_asked_for_twice_is_one(foreign: Foreign) ->
 
 async def test_only_pod_networks_that_are_believed_are_noted_on_a_place(foreign: Foreign) -> None:
     await foreign.offer()
-    await foreign.ask("shop", cidrs=("10.222.0.0/16", "0.0.0.0/0", "127.0.0.0/8", "198.51.100.0/24", "x"))
+    await foreign.ask(
+        "shop", cidrs=("10.222.0.0/16", "0.0.0.0/0", "127.0.0.0/8", "198.51.100.0/24", "10.99.0.0/24", "x")
+    )
     await foreign.rest()
     place = foreign.cluster.seen(NAMESPACE, place_of("shop"))
     assert place is not None
