@@ -112,7 +112,7 @@ class Proxy:
         """Show the certificates that are in the files now."""
         for server, context, files in self._fronts:
             _load(context, files)
-            await server.shutdown(0)
+            await server.shutdown(0.01)  # 0 would be for ever
 
     async def pass_on(self, url: str, accounts: Path, request: web.BaseRequest) -> web.StreamResponse:
         """Pass one request on, with its client dead before or after it if it is the one."""

@@ -34,11 +34,12 @@ def joined(behind: Behind) -> Iterator[Behind]:
     peers.lab.kubectl("rome", "apply", "-f", "-", text=behind.manifest())
     peers.until(lambda: peers.is_ready("rome"))
     yield behind
+    peers.part()
     for side in FRONTS:
         own = load_pair(peers.lab.cluster(side).pki, "ca")
         show(behind, side, own)
         believe(behind, side, own)
-    peers.part()
+        until_published(behind, side, [own])
 
 
 def believe(behind: Behind, side: str, *cas: Pair) -> None:

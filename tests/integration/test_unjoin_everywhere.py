@@ -15,7 +15,7 @@ from world import World
 
 BOTH_LIVE = timedelta(seconds=5)
 OTHER_DEAD = timedelta(seconds=30)
-BACK = timedelta(minutes=3)  # a refusal is believed after a minute
+BACK = timedelta(minutes=3)  # a refusal is believed after a minute; so long is what nobody accepted kept here
 FEW_SECONDS = timedelta(seconds=5)
 MOST = 60  # writes of one side in a join; there are fewer, and the test says so
 
@@ -79,13 +79,6 @@ async def ended_on_both_sides(world: World) -> None:
         await side.start()
 
 
-async def joined_by_both(world: World) -> None:
-    await joined(world)
-    await world.join("milan", "rome", "back")
-    await world.run(FEW_SECONDS)
-    await world.set_spec("milan", "back", join=False)
-
-
 STATES: dict[str, Callable[[World], Awaitable[None]]] = {
     state.__name__.replace("_", " "): state
     for state in (
@@ -98,7 +91,6 @@ STATES: dict[str, Callable[[World], Awaitable[None]]] = {
         not_called_back,
         away_and_back,
         ended_on_both_sides,
-        joined_by_both,
     )
 }
 
@@ -127,6 +119,7 @@ async def leave(world: World) -> None:
 async def leave_the_dead(world: World) -> None:
     """Unjoin while milan is dead, and see that nothing is left here in time, and there once it is back."""
     milan = world.sides["milan"]
+    await configure(world, "milan", "peeringConfig", forgetAfter=60)
     await milan.stop()
     milan.down = True
     await world.set_spec("rome", "foreign-cluster", join=False)
@@ -142,8 +135,8 @@ async def leave_the_dead(world: World) -> None:
 def released(world: World) -> bool:
     found = world.sides["rome"].foreign("foreign-cluster")
     assert found is not None
-    status = found.get("status", {})
-    return not found["metadata"].get("finalizers") and not status.get("outgoing")
+    outgoing = found.get("status", {}).get("outgoing") or {}
+    return not found["metadata"].get("finalizers") and not outgoing.get("phase")
 
 
 @pytest.mark.parametrize("end", [leave, leave_the_dead])
@@ -177,6 +170,28 @@ async def test_unjoin_after_each_write_of_a_join(
         finally:
             await world.end()
     assert 3 < points < MOST - 1
+
+
+async def test_unjoin_where_both_have_joined_each_other_leaves_the_other_way() -> None:
+    world = World()
+    await world.begin()
+    try:
+        await both_ways(world)
+    finally:
+        await world.end()
+
+
+async def both_ways(world: World) -> None:
+    await joined(world)
+    await world.join("milan", "rome", "back")
+    await world.run(FEW_SECONDS)
+    await world.set_spec("rome", "foreign-cluster", join=False)
+    await world.run(BOTH_LIVE)
+    assert world.sides["rome"].virtual_nodes() == []
+    assert len(world.sides["milan"].virtual_nodes()) == 1
+    await world.set_spec("milan", "back", join=False)
+    await world.run(BOTH_LIVE)
+    assert world.leftovers() == {}
 
 
 async def test_a_foreign_cluster_that_is_deleted_is_unjoined_in_time() -> None:

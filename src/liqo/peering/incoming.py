@@ -30,7 +30,6 @@ CALL_BACK_WITHIN = timedelta(seconds=30)
 TELL_WITHIN = timedelta(
     seconds=20
 )  # and one last try of ten: a dead home cluster holds nothing up for longer
-FORGET_PENDING = timedelta(hours=24)  # what nobody accepted by then; home has asked again long before
 
 
 class Answer(StrEnum):
@@ -123,6 +122,7 @@ class Seen:
     remote: Advertisement | None  # ours, at home, as far as a watch there has seen it
     tenant_there: bool
     verdict: Verdict
+    forget_after: timedelta  # what nobody accepted by then goes; home has asked again long before
     stranger: bool = False  # it has no place of its own
     exceeds: bool = False  # and more strangers wait than may
 
@@ -166,7 +166,7 @@ def decide(seen: Seen, now: datetime) -> Decision:
         return Decision(move=Move.REST, over=ordered)
     was_tenant = incoming is not None and incoming.phase in {"Accepted", "Offered"}
     if seen.verdict.answer is Answer.MANUAL and not was_tenant:
-        forget = created_at(newest) + FORGET_PENDING
+        forget = created_at(newest) + seen.forget_after
         if now >= forget:
             return Decision(move=Move.END, newest=None, over=ordered)
         return Decision(move=Move.REST, newest=newest, over=over, wake=forget - now)

@@ -20,7 +20,6 @@ from liqo.identity.request import verify_proof
 from liqo.peering.forge import created, forge_foreign
 from liqo.peering.incoming import (
     CALL_BACK_WITHIN,
-    FORGET_PENDING,
     Asked,
     Decision,
     Seen,
@@ -70,6 +69,7 @@ class Asking(Tenants):
         )
         stranger = not has_own_place(cluster_id, known, config, invited=invited)
         return Seen(
+            forget_after=timedelta(seconds=config.peering_config.forget_after),
             stranger=stranger,
             exceeds=stranger and exceeds(cluster_id, self._strangers(), config.peering_config.max_pending),
             asked=asked,
@@ -161,7 +161,7 @@ class Asking(Tenants):
         except Fault as fault:
             self.clusters.drop(cluster_id, Way.INCOMING)
             await self._mark(asked, "Pending", Reason.CALL_BACK_FAILED, fault.message)
-            within = CALL_BACK_WITHIN if seen.stranger else FORGET_PENDING
+            within = CALL_BACK_WITHIN if seen.stranger else seen.forget_after
             if self.clock.now() < created_at(asked) + within:
                 raise Unavailable(fault.message, reason=Reason.CALL_BACK_FAILED) from fault
             self.events.emit(

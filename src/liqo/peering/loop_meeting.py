@@ -37,6 +37,19 @@ class Meetings:
 
     async def _meet(self, foreign: ForeignCluster) -> Met:
         """Meet the cluster, and say on the ForeignCluster why that fails if it does."""
+        try:
+            return await self._try_to_meet(foreign)
+        except PinChanged as fault:
+            await self._owner.pin(foreign, foreign.status.pin, fault.shown)
+            self.clusters.drop(foreign.spec.cluster_id or "", Way.OUTGOING)
+            await self._tell_fault(foreign, fault)
+            raise
+        except Fault as fault:
+            await self._tell_fault(foreign, fault)
+            raise
+
+    async def _try_to_meet(self, foreign: ForeignCluster) -> Met:
+        """Meet the cluster."""
         servers = endpoints_of(foreign)
         if not servers:
             raise Refused(
@@ -45,26 +58,17 @@ class Meetings:
                 hint="set spec.apiUrl, or let discovery find it",
             )
         cluster_id = foreign.spec.cluster_id
-        try:
-            met = await self.contact.meet(
-                servers,
-                foreign.spec.namespace,
-                expected=cluster_id,
-                allow_untrusted=takes_own_ca(
-                    cluster_id or "", self._siblings(cluster_id) or [foreign], otherwise=False
-                ),
-                door=foreign.spec.door_url or "",
-            )
-            if met.document.legacy:
-                await self._recognise(foreign, met)
-        except PinChanged as fault:
-            await self._owner.pin(foreign, foreign.status.pin, fault.shown)
-            self.clusters.drop(cluster_id or "", Way.OUTGOING)
-            await self._tell_fault(foreign, fault)
-            raise
-        except Fault as fault:
-            await self._tell_fault(foreign, fault)
-            raise
+        met = await self.contact.meet(
+            servers,
+            foreign.spec.namespace,
+            expected=cluster_id,
+            allow_untrusted=takes_own_ca(
+                cluster_id or "", self._siblings(cluster_id) or [foreign], otherwise=False
+            ),
+            door=foreign.spec.door_url or "",
+        )
+        if met.document.legacy:
+            await self._recognise(foreign, met)
         return met
 
     async def _recognise(self, foreign: ForeignCluster, met: Met) -> None:

@@ -87,6 +87,9 @@ class OutgoingPeerings(Meetings):
         offer = seen.advertisement
         if decision.use_offer and offer is not None:
             await self._acknowledge(offer)
+        if decision.forget:
+            only = frozenset({ConditionType.REQUESTED})
+            return Outcome(writes=await self._tell(foreign, None, changes, only=only))
         out = self._outgoing(foreign, phase=decision.phase, namespace=offer.spec.namespace if offer else None)
         writes = await self._tell(foreign, out, changes)
         waiting = decision.phase != "Established" and foreign.spec.join
@@ -318,7 +321,7 @@ class OutgoingPeerings(Meetings):
         except Unavailable:
             return False
         try:
-            met = await self._meet(foreign)
+            met = await self._try_to_meet(foreign)  # what we say of it now is that it ends
             await self.contact.ask(met, foreign.spec.namespace, forge_request(us, met, new_jti(), None))
         except Unavailable:
             return False

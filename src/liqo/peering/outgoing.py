@@ -84,6 +84,7 @@ class Decision:
     conditions: Sequence[Condition] = ()
     wake: timedelta | None = None
     use_offer: bool = False  # the credentials in the Advertisement are the current ones
+    forget: bool = False  # nothing of ours is anywhere: neither does status.outgoing stay
     stale_offer: bool = False  # the Advertisement answers another request: remove it
 
 
@@ -151,7 +152,12 @@ def _leave(seen: Seen, *, started: bool, counts: bool) -> Decision:
         )
     if find_condition(seen.foreign.status.conditions, ConditionType.REQUESTED) is None and counts:
         return Decision(move=Move.REST)  # never joined: a cluster that was only found costs no write
-    return Decision(move=Move.REST, conditions=(condition(ConditionType.REQUESTED, False, reason, message),))
+    outgoing = seen.foreign.status.outgoing
+    return Decision(
+        move=Move.REST,
+        conditions=(condition(ConditionType.REQUESTED, False, reason, message),),
+        forget=outgoing is not None and outgoing.phase is not None,
+    )
 
 
 def _refuse(reason: Reason) -> Decision:

@@ -9,10 +9,11 @@ from liqo.api.cluster_config import ClusterConfigSpec
 from liqo.api.federation_request import FederationRequest
 from liqo.api.foreign_cluster import ForeignCluster
 from liqo.api.reasons import Reason
-from liqo.peering.incoming import FORGET_PENDING, Answer, Asked, Move, Seen, Verdict, decide, judge
+from liqo.peering.incoming import Answer, Asked, Move, Seen, Verdict, decide, judge
 
 NOW = datetime(2026, 11, 23, 12, tzinfo=UTC)
 ID = "a" * 32
+DAY = timedelta(days=1)
 ACCEPT = Verdict(Answer.ACCEPT, Reason.POLICY)
 MANUAL = Verdict(Answer.MANUAL, Reason.WAITING_FOR_PERSON)
 DENY = Verdict(Answer.DENY, Reason.DENIED)
@@ -56,6 +57,7 @@ def seen(*requests: Asked, **changes: Any) -> Seen:
         "remote": None,
         "tenant_there": False,
         "verdict": ACCEPT,
+        "forget_after": DAY,
         **changes,
     }
     return Seen(**fields)
@@ -68,7 +70,7 @@ MOVES = {
     "a new request is called back": (seen(asked("j1")), Move.CALL_BACK),
     "a new request waits for a person": (seen(asked("j1"), verdict=MANUAL), Move.REST),
     "nobody decided for a day": (
-        seen(asked("j1", FORGET_PENDING), verdict=MANUAL),
+        seen(asked("j1", DAY), verdict=MANUAL),
         Move.END,
     ),
     "a tenant's next request needs no person again": (
