@@ -116,6 +116,7 @@ def test_a_ca_that_is_replaced_in_steps_interrupts_nothing(joined: Behind, side:
     assert peers.condition("rome", "Trusted") is not None
 
 
+@pytest.mark.long
 @pytest.mark.parametrize("side", list(FRONTS))
 def test_a_ca_that_is_replaced_at_once_is_taken_up(joined: Behind, side: str) -> None:
     peers, new = joined.peers, make_ca(f"{side} third CA")

@@ -39,6 +39,7 @@ class AdvertisementSpec(Model):
     labels: NodeLabels = Field(default_factory=dict)  # that all nodes have with this value
     kube_config: Sealed | None = None
     token_seen: Digest = ""
+    sealing_key: Digest = ""  # the thumbprint of the key that home is to seal to
 
 
 class AdvertisementStatus(Model):

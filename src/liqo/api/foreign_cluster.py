@@ -120,6 +120,7 @@ class Outgoing(Model):
     token_renews: Time | None = None  # when the next one is due
     token_expires: Time | None = None
     namespace: str = ""  # ours, on foreign
+    sealed_to: Digest = ""  # the thumbprint of the key that it was sealed to
     node_name: str | None = None
     refused_generation: int | None = None  # the generation of spec that was refused
     ending_since: Time | None = None

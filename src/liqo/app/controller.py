@@ -202,6 +202,7 @@ class _Parts:
         self._own = OwnAccess(
             home, cluster, partial(read_cluster_info, cluster), self._triggers.everything, clock
         )
+        stores.keys.subscribe(self._own.take_keys)
         self._subscribed = False
         self._leads = False
         ways = Ways(

@@ -10,8 +10,10 @@ from datetime import timedelta
 import structlog
 
 from liqo.adapters.kube import HttpCluster
+from liqo.api.meta import Key, Wire
 from liqo.app.home import Home
-from liqo.errors import Fault, Invalid
+from liqo.errors import Fault, Invalid, Malformed
+from liqo.identity.cluster_id import parse_identity
 from liqo.runtime.ports import Clock
 
 log = structlog.get_logger()
@@ -53,6 +55,21 @@ class OwnAccess:
                 changed |= await self._ask_again()
             if changed:
                 self._changed()
+
+    def take_keys(self, _key: Key, _old: Wire | None, new: Wire | None) -> None:
+        """Take up another key to seal to; one that makes another cluster is for the next start."""
+        if new is None:
+            return
+        try:
+            identity = parse_identity(new.get("data") or {})
+        except Malformed as fault:
+            log.warning("the Secret with our keys cannot be read", fault=fault.message)
+            return
+        known = self._home.identity
+        if identity.keys.signing == known.keys.signing and identity.keys != known.keys:
+            self._home.identity = identity
+            log.info("our sealing key is another now")
+            self._changed()
 
     async def _read_again(self) -> bool:
         """Take up another CA; half a file is read again next time."""

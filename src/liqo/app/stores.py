@@ -18,6 +18,7 @@ from liqo.api.kinds import (
     RESOURCE_QUOTA,
     ROLE_BINDING,
     SEARCH_DOMAIN,
+    SECRET,
     SERVICE_ACCOUNT,
 )
 from liqo.api.meta import Key, Kind, Wire, labels_of
@@ -27,6 +28,7 @@ from liqo.api.names import (
     CONFIG_NAME,
     ENABLED_LABEL,
     ENDING_ANNOTATION,
+    IDENTITY_SECRET,
     INVITE_LABEL,
     MANAGED_LABEL,
     NODE_PREFIX,
@@ -61,6 +63,7 @@ class Stores:
     enabled: Store
     bindings: Store
     client_ca: Store
+    keys: Store
 
     def config(self) -> Wire | None:
         """Return the ClusterConfig that counts."""
@@ -102,6 +105,7 @@ def make_stores() -> Stores:
         enabled=Store(prune=prune_managed_fields),
         bindings=Store(prune=lambda obj: {"metadata": _metadata(obj, labels=True)}),
         client_ca=Store(prune=prune_managed_fields),
+        keys=Store(prune=prune_managed_fields),
     )
 
 
@@ -127,6 +131,7 @@ def selections(namespace: str, stores: Stores) -> list[tuple[Selection, Store]]:
         (select(ROLE_BINDING, labels=f"{MANAGED_LABEL}=liqo"), stores.bindings),
         (select(RESOURCE_QUOTA, labels=f"{MANAGED_LABEL}=liqo"), stores.quotas),
         (Selection(CONFIG_MAP, namespace=SYSTEM_NAMESPACE, name=CLIENT_CA_CONFIG_MAP), stores.client_ca),
+        (Selection(SECRET, namespace=namespace, name=IDENTITY_SECRET), stores.keys),
     ]
 
 

@@ -146,3 +146,28 @@ def new(
             hint="liqo identity backup FILE keeps the old one; then liqo identity new --yes",
         )
     typer.echo(f"the identity of this cluster ({was}) is given up: start the controller again to get another")
+
+
+@app.command()
+def rotate(
+    force: Annotated[
+        bool, typer.Option("--force", help="Even if the last rotation was less than 24 hours ago.")
+    ] = False,
+    kubeconfig: Kubeconfig = None,
+    context: Context = None,
+    namespace: LiqoNamespace = DEFAULT_NAMESPACE,
+) -> None:
+    """Make a new key for others to seal to; the ClusterID, the peerings and the pods stay as they are.
+
+    Example: liqo identity rotate
+    """
+    from liqo.adapters.clock import SystemClock  # noqa: PLC0415  the CLI starts fast
+    from liqo.app.identity_rotate import rotate as make_new  # noqa: PLC0415
+    from liqo.app.setup import connected  # noqa: PLC0415
+
+    async def run() -> str:
+        async with connected(kubeconfig, context) as (cluster, _):
+            return await make_new(cluster, namespace, SystemClock().now(), force=force)
+
+    cluster_id = asyncio.run(run())
+    typer.echo(f"cluster {cluster_id} has a new sealing key; its controller takes it up and tells its peers")

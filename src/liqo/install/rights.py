@@ -175,6 +175,7 @@ def controller_rules() -> list[Wire]:
         forge_rule(CONFIG_MAP, ["patch"], names=[CLUSTER_ID_CONFIG_MAP, WELL_KNOWN_CONFIG_MAP]),
         forge_rule(SECRET, ["create"]),  # of two names only (policy)
         forge_rule(SECRET, ["get", "patch", "update"], names=[IDENTITY_SECRET, SERVING_SECRET]),
+        forge_rule(SECRET, ["list", "watch"], names=[IDENTITY_SECRET]),
         forge_rule(SERVICE_ACCOUNT, EDIT),
         forge_rule(
             SERVICE_ACCOUNT, ["create"], subresource="token"

@@ -113,6 +113,9 @@ class IncomingPeerings(Asking):
         incoming = foreign.status.incoming
         assert incoming is not None
         sealed, adopted = self._newest_sealed(cluster_id, foreign, remote)
+        if adopted:  # written down before it is used: a fresh connection has not seen yet where it came from
+            writes = await self._tell(foreign, incoming.wire() | {"kubeConfig": sealed}, [])
+            return Outcome(writes=writes, outcome="waiting")
         token_seen = self.clusters.use(cluster_id, Way.INCOMING, sealed)
         session = self.clusters.get(cluster_id, Way.INCOMING)
         assert session is not None
@@ -139,8 +142,6 @@ class IncomingPeerings(Asking):
         now_there = ForeignCluster.parse(latest).status.incoming if latest is not None else None
         offer = incoming if incoming.offered or now_there is None else now_there
         if offer.offered is None:
-            if adopted:
-                await self._tell(foreign, incoming.wire() | {"kubeConfig": sealed}, [])
             return Outcome(outcome="waiting", reason=Reason.COMPUTING)  # the room `sharing` wakes us
         current = remote.spec.kube_config if remote is not None and remote.spec.answers == asked.jti else None
         due = incoming.token_renews
@@ -160,6 +161,7 @@ class IncomingPeerings(Asking):
             "labels": dict(offer.offered_labels),
             "kubeConfig": current,
             "tokenSeen": token_seen,
+            "sealingKey": us.sealing_key,
         }
         try:
             writes = await self._advertise(cluster_id, session.cluster, spec, session.namespace)

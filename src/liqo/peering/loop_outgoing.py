@@ -13,6 +13,7 @@ from liqo.api.reasons import ConditionType, Reason
 from liqo.api.rights import forge_peer_rights
 from liqo.errors import Absent, Fault, Malformed, NotTrusted, Refused, Unauthorized, Unavailable
 from liqo.identity.document import LEEWAY
+from liqo.identity.keys import thumbprint
 from liqo.identity.kubeconfig import digest, token_account, token_expiry, unseal
 from liqo.identity.request import new_jti
 from liqo.peering.forge import forge_request, forge_sealed
@@ -127,7 +128,8 @@ class OutgoingPeerings(Meetings):
             {"tokenSeen": token_seen, **({"kubeConfig": kube_config} if kube_config else {})},
         )
         body["metadata"]["namespace"] = offer.metadata.namespace
-        await self.home.apply(ADVERTISEMENT, body, manager=MANAGER, subresource="status")
+        written = await self.home.apply(ADVERTISEMENT, body, manager=MANAGER, subresource="status")
+        self.advertisements.note(written)  # the next look must not take back what was just handed over
 
     async def _learn(self, foreign: ForeignCluster) -> Outcome:
         """Ask the address who is there and write the answer once."""
@@ -172,6 +174,7 @@ class OutgoingPeerings(Meetings):
             "server": met.server,
             "requestedAt": format_time(self.clock.now()),
             "tokenDigest": digest(sealed),
+            "sealedTo": thumbprint(met.document.keys.sealing),
             "askedAs": us.cluster_id,
             "access": us.access,
             **token.times(),
@@ -267,11 +270,14 @@ class OutgoingPeerings(Meetings):
         assert offer is not None
         assert cluster_id is not None
         met = await self._meet(foreign)
+        sealing = thumbprint(met.document.keys.sealing)
+        if offer.spec.sealing_key not in {"", sealing}:
+            raise Unavailable("its document does not show yet the key that it wants us to seal to")
         token = await issue_token(self.home, us.namespace, peer_account(cluster_id), self.clock)
         sealed = forge_sealed(us, token.text, us.namespace, met.document.keys.sealing, cluster_id)
         await self._advertisement_status(offer, token_seen=offer.status.token_seen, kube_config=sealed)
         out = self._outgoing(foreign, phase=decision.phase)
-        out |= {"tokenDigest": digest(sealed), "access": us.access, **token.times()}
+        out |= {"tokenDigest": digest(sealed), "sealedTo": sealing, "access": us.access, **token.times()}
         await self._tell(foreign, out, decision.conditions)
         return Outcome(writes=3, wake=SOON)
 

@@ -17,6 +17,8 @@ true          an offer                             REST; Established once sharin
 true          an offer with credentials that       ASK again, at a growing distance
               cannot be used
 true          our token is two thirds through      HAND_OVER the next one in the Advertisement's status
+              or sealed to a key that foreign
+              has replaced
 true          a legacy id shows another key or CA  ASK again, which stops unless a person accepted that
 """
 
@@ -311,6 +313,7 @@ def _keep(
         wake = min(wake, max(believe, timedelta(seconds=1)))
     if now >= last_call(due, end) and offer.spec.token_seen != outgoing.token_digest:
         return Decision(move=Move.ASK)
-    if now >= due:
+    other_key = offer.spec.sealing_key not in {"", outgoing.sealed_to} and outgoing.sealed_to
+    if now >= due or other_key:
         return Decision(move=Move.HAND_OVER, phase="Established", conditions=conditions, use_offer=True)
     return Decision(move=Move.REST, phase="Established", conditions=conditions, use_offer=True, wake=wake)

@@ -31,7 +31,12 @@ class Ourselves:
     def access(self) -> str:
         """Return a digest of how others reach us and seal to us: it changes when they have to be told again."""
         ca_pem = self.ca_pem if self.publish_ca else ""
-        return digest(f"{self.server}\n{ca_pem}\n{thumbprint(self.identity.keys.sealing)}")
+        return digest(f"{self.server}\n{ca_pem}\n{self.sealing_key}")
+
+    @property
+    def sealing_key(self) -> str:
+        """Return the thumbprint of the key that others are to seal to."""
+        return thumbprint(self.identity.keys.sealing)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
