@@ -16,7 +16,7 @@ from functools import partial
 from pathlib import Path
 from typing import Any
 
-from bench import dns, pods
+from bench import dns, pods, truth
 from bench.before import BEFORE, SYSTEM
 from bench.lan import measure_flood, measure_lan
 from bench.measure import FOREIGN, HOME, Clusters, quantile, resident
@@ -126,7 +126,9 @@ def show(figures: list[Figure]) -> None:
 
 async def measure_pods(lab: Lab, sizes: Sequence[int]) -> list[Figure]:
     async with Clusters(lab) as clusters:
-        return [Figure(*row) for row in await pods.measure(clusters, sizes)]
+        return [
+            Figure(*row) for row in [*await pods.measure(clusters, sizes), *await truth.measure(clusters)]
+        ]
 
 
 def with_lab(

@@ -194,5 +194,12 @@ def worked(lab: Lab, name: str, part: str = LIQO) -> float:
 
 
 def _process(lab: Lab, name: str, part: str) -> Path:
+    return Path(f"/proc/{pid_of(lab, name, part)}")
+
+
+def pid_of(lab: Lab, name: str, part: str) -> int:
+    """Return the process of a component that runs."""
     status = next(c for c in lab.status() if c.name == name)
-    return Path(f"/proc/{next(c.pid for c in status.components if c.name == part)}")
+    pid = next(c.pid for c in status.components if c.name == part)
+    assert pid is not None
+    return pid

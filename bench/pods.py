@@ -48,7 +48,7 @@ async def measure(clusters: Clusters, sizes: Sequence[int]) -> list[Row]:
     rows: list[Row] = []
     for count in sizes:
         direct = await _run(clusters, count, {HOME: DIRECTLY, FOREIGN: DIRECTLY})
-        async with _running(clusters, count) as through:
+        async with running(clusters, count) as through:
             rows += _rows(count, direct, through)
             rows += [
                 (f"  memory of Liqo, {side}", round(resident(clusters.lab, side), 1), "MiB", None)
@@ -123,7 +123,7 @@ async def _run(clusters: Clusters, count: int, made: dict[str, str]) -> Run:
 
 
 @asynccontextmanager
-async def _running(clusters: Clusters, count: int) -> AsyncIterator[Run]:
+async def running(clusters: Clusters, count: int) -> AsyncIterator[Run]:
     """Have so many pods run through the virtual node."""
     seen = {HOME: SHOP, FOREIGN: await _abroad(clusters)}
     async with _deployed(clusters, count, {HOME: SHOP}, seen) as run:

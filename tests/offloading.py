@@ -1,6 +1,8 @@
 """Two joined clusters, and pods of home that run on foreign."""
 
 import json
+from collections.abc import Iterator
+from contextlib import ExitStack
 from dataclasses import dataclass
 from functools import partial
 from typing import Any
@@ -8,8 +10,11 @@ from typing import Any
 import pytest
 
 from e2e_peers import Peers
+from liqo.app.lab import up_with_liqo
+from liqo.lab.pytest_plugin import Eventually, LabFactory
 
 HOME, FOREIGN = "rome", "milan"
+REAL_NAMESPACE = "shop"
 TOLERATION = {"key": "virtual-node.liqo.io/not-allowed", "operator": "Exists"}
 
 
@@ -122,3 +127,18 @@ def gone(peers: Peers, name: str) -> list[Any]:
     """Return what is left of a namespace, on both sides."""
     mine = peers.items(HOME, "namespaces", "--field-selector", f"metadata.name={name}")
     return [*mine, *peers.items(FOREIGN, "namespaces", "-l", f"liqo.io/home-namespace={name}")]
+
+
+@pytest.fixture(scope="module")
+def real_shop(lab_factory: LabFactory, eventually: Eventually) -> Iterator[Shop]:
+    """Two clusters with a real node each that are joined, and a namespace whose pods may run abroad."""
+    with ExitStack() as stack:
+        lab = lab_factory()
+        stack.callback(lab.down)
+        up_with_liqo(lab, (HOME, FOREIGN), lan=False, real=True)
+        peers = Peers(lab, eventually)
+        lab.kubectl(HOME, "create", "namespace", REAL_NAMESPACE)
+        lab.kubectl(HOME, "label", "namespace", REAL_NAMESPACE, "liqo.io/enabled=true")
+        peers.apply_seed(HOME, FOREIGN)
+        peers.until(partial(peers.is_ready, HOME))
+        yield Shop(peers, REAL_NAMESPACE)

@@ -53,6 +53,7 @@ def _probe(command: str, **more: Any) -> dict[str, Any]:
 _READ = (
     f"cd {MOUNT}; for f in $(find . -follow -type f | grep -v '/\\.\\.' | sort); do echo $f: $(cat $f); done"
 )
+_SERVE = "cd /tmp; touch ready bye; httpd -f -vv -p 8080 2>/tmp/said &"
 _ASK = [
     {"name": name, "valueFrom": {"fieldRef": {"fieldPath": path}}}
     for name, path in {
@@ -131,7 +132,26 @@ CASES: dict[str, Case] = {
             ],
         },
     ),
-    "ports": Case(container={"ports": [{"name": "http", "containerPort": 8080}]}),
+    "ports": Case(container={"ports": [{"name": "http", "containerPort": 8080, "protocol": "TCP"}]}),
+    "probes": Case(
+        f"{_SERVE} until grep -q url:/ready /tmp/said; do sleep 0.1; done; echo was asked",
+        {
+            "ports": [{"name": "http", "containerPort": 8080}],
+            "startupProbe": {"tcpSocket": {"port": "http"}, "periodSeconds": 1, "failureThreshold": 60},
+            "readinessProbe": {
+                "httpGet": {
+                    "path": "/ready",
+                    "port": "http",
+                    "scheme": "HTTP",
+                    "httpHeaders": [{"name": "Accept", "value": "*/*"}],
+                },
+                "initialDelaySeconds": 1,
+                "periodSeconds": 1,
+                "successThreshold": 2,
+                "timeoutSeconds": 2,
+            },
+        },
+    ),
     "terminal": Case(
         "test -t 1 && echo a terminal",
         {"tty": True, "stdin": True, "stdinOnce": True},
@@ -197,6 +217,11 @@ CASES: dict[str, Case] = {
         "sleep 600",
         spec={"activeDeadlineSeconds": 2, "terminationGracePeriodSeconds": 0},
     ),
+    "too-large": Case(
+        f"head -c 3000000 /dev/zero >{MOUNT}/zeros; sleep 600",
+        _mounted(),
+        {**_volume(emptyDir={"sizeLimit": "1Mi"}), "terminationGracePeriodSeconds": 0},
+    ),
     "hook": Case(
         f"until test -e {MOUNT}/hook; do sleep 0.1; done; {_READ}",
         {
@@ -207,8 +232,24 @@ CASES: dict[str, Case] = {
     ),
     "grace": Case(
         "trap 'echo told to stop; exit 3' TERM; sleep 600 & wait",
-        {"livenessProbe": _probe("false")},
-        {"terminationGracePeriodSeconds": 5},
+        {"livenessProbe": _probe("false", terminationGracePeriodSeconds=5)},
+    ),
+    "pre-stop": Case(
+        "trap 'echo told to stop; exit 3' TERM; sleep 600 & wait",
+        {
+            "livenessProbe": _probe("false"),
+            "lifecycle": {"preStop": {"exec": {"command": ["sh", "-c", "echo first >/proc/1/fd/1"]}}},
+        },
+    ),
+    "pre-stop-asks": Case(
+        f"trap 'grep -o url:/bye /tmp/said; exit 3' TERM; {_SERVE} wait",
+        {
+            "livenessProbe": _probe("! test -e /tmp/bye", initialDelaySeconds=2),
+            "lifecycle": {
+                "postStart": {"sleep": {"seconds": 1}},
+                "preStop": {"httpGet": {"path": "/bye", "port": 8080}},
+            },
+        },
     ),
     "not-ready": Case(
         "sleep 600",
@@ -294,12 +335,12 @@ CASES: dict[str, Case] = {
     # What it holds.
     "config": Case(
         _READ,
-        _mounted(readOnly=True),
+        _mounted(readOnly=True, recursiveReadOnly="IfPossible"),
         _volume(configMap={"name": CONFIG, "items": [{"key": "color", "path": "a/b", "mode": 0o400}]}),
     ),
     "config-optional": Case(
         f"ls {MOUNT} | wc -l",
-        _mounted(),
+        _mounted(mountPropagation="HostToContainer"),
         _volume(configMap={"name": "none", "optional": True}),
     ),
     "secret": Case(

@@ -13,17 +13,26 @@ from liqo.errors import Refused
 from liqo.lab.lab import Lab
 from liqo.node.forge_pod import AS_THEY_ARE, OF_A_CONTAINER, check, forge_pod
 from pod_cases import CASES
+from verb_cases import PODS, VERBS
 
 PAGE = Path(__file__).parents[2] / "docs" / "reference" / "pods.md"
-SCHEMA = "io.k8s.api.core.v1."
+SCHEMAS = ("io.k8s.api.core.v1.", "io.k8s.apimachinery.pkg.apis.meta.v1.")
 KINDS = (
     "PodSpec",
     "Container",
+    "ContainerPort",
+    "VolumeMount",
+    "EnvFromSource",
     "EnvVarSource",
+    "Probe",
+    "Lifecycle",
+    "LifecycleHandler",
     "PodSecurityContext",
     "SecurityContext",
     "Volume",
     "PodStatus",
+    "ContainerStatus",
+    "ObjectMeta",
 )
 WORDS = {"the same", "at home", "left out", "refused", "not seen"}
 GOES = {"the same", "not seen"}
@@ -36,7 +45,7 @@ def rows(kind: str) -> dict[str, tuple[str, str]]:
     found: dict[str, tuple[str, str]] = {}
     for line in section.splitlines():
         cells = [cell.strip() for cell in line.strip("|").split("|")]
-        if len(cells) == 3 and cells[0] not in {"field", "---"}:
+        if len(cells) == 3 and cells[0] not in {"field", "verb", "---"}:
             found |= dict.fromkeys(cells[0].split(", "), (cells[1], cells[2]))
     return found
 
@@ -49,7 +58,8 @@ def said(kind: str, *words: str) -> list[str]:
 @pytest.mark.parametrize("kind", KINDS)
 def test_all_fields_that_an_api_server_knows_are_named(plane: Lab, kind: str) -> None:
     schemas = json.loads(plane.kubectl("rome", "get", "--raw", "/openapi/v3/api/v1"))["components"]["schemas"]
-    assert set(schemas[SCHEMA + kind]["properties"]) - set(rows(kind)) == set()
+    (schema,) = (schemas[each + kind] for each in SCHEMAS if each + kind in schemas)
+    assert set(schema["properties"]) - set(rows(kind)) == set()
 
 
 @pytest.mark.parametrize("kind", KINDS)
@@ -60,9 +70,31 @@ def test_what_is_the_same_names_the_pods_that_show_it(kind: str) -> None:
         assert named or word != "the same" or "below" in rest or "all pods" in rest or "podIP" in name, name
 
 
+def test_no_two_pods_have_one_name() -> None:
+    assert {pod["metadata"]["name"] for pod in PODS} & set(CASES) == set()
+
+
 def test_every_pod_is_named() -> None:
     named = {n for kind in KINDS for _, rest in rows(kind).values() for n in re.findall(r"`([a-z-]+)`", rest)}
     assert set(CASES) - named == set()
+
+
+@pytest.mark.lab
+def test_all_verbs_of_kubectl_are_named(plane: Lab) -> None:
+    groups = plane.kubectl("rome", "--help").split("\n\n")
+    own = [group for group in groups if "Commands" in group.split("\n", 1)[0]]
+    verbs = {verb for group in own for verb in re.findall(r"^  ([a-z-]+) ", group, re.MULTILINE)}
+    assert {"get", "exec", "version"} <= verbs
+    assert verbs - set(rows("kubectl verbs")) == set()
+
+
+def test_each_use_of_a_verb_is_named_and_does_what_the_page_says() -> None:
+    table = rows("kubectl verbs")
+    assert {word for word, _ in table.values()} <= WORDS
+    named = {verb: set(re.findall(r"`([a-z-]+)`", rest)) & set(VERBS) for verb, (_, rest) in table.items()}
+    assert set(VERBS) - set().union(*named.values()) == set()
+    shown = {verb for verb, (_, rest) in table.items() if named[verb] or "](" in rest}
+    assert {verb for verb, (word, _) in table.items() if word in {"the same", "refused"}} - shown == set()
 
 
 def test_what_goes_over_is_what_the_page_says() -> None:

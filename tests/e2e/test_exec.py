@@ -5,17 +5,13 @@ commands on this machine, as whoever runs the tests. Two things it does not do a
 end of its input, so that `kubectl cp` into a pod hangs with or without Liqo, and it puts exit codes into words.
 """
 
-import fcntl
 import hashlib
 import json
 import os
 import pty
 import random
-import signal
-import struct
 import subprocess
 import sys
-import termios
 from collections.abc import Iterator
 from contextlib import ExitStack
 from functools import partial
@@ -30,6 +26,7 @@ from liqo.lab import plane
 from liqo.lab.nodes import forge_kwok_config
 from liqo.lab.pytest_plugin import Eventually, LabFactory
 from offloading import FOREIGN, HOME, Shop, abroad
+from terminals import RESIZED, read_until, resize
 
 pytestmark = pytest.mark.lab
 
@@ -38,15 +35,6 @@ POD = "web"
 CONNECTIONS = 20
 MIB = 2**20
 
-RESIZED = """
-until stty size | grep -qx "33 101"; do sleep 0.05; done
-stty size
-until stty size | grep -qx "44 155"; do sleep 0.05; done
-stty size
-read answer
-echo got $answer
-read answer
-"""
 FORWARD = """
 import subprocess, sys, threading, urllib.request
 with subprocess.Popen(["kubectl", "port-forward", *sys.argv[2:]], stdout=subprocess.PIPE, text=True) as forward:
@@ -133,8 +121,7 @@ def test_exec_under_a_terminal_follows_its_size(pod: Shop) -> None:
             command.argv, env=command.env, stdin=theirs, stdout=theirs, stderr=theirs, start_new_session=True
         ) as process:
             read_until(ours, b"33 101")
-            resize(theirs, 44, 155)
-            os.killpg(process.pid, signal.SIGWINCH)
+            resize(theirs, 44, 155, process.pid)
             read_until(ours, b"44 155")
             os.write(ours, b"yes\n")
             read_until(ours, b"got yes")
@@ -143,17 +130,6 @@ def test_exec_under_a_terminal_follows_its_size(pod: Shop) -> None:
     finally:
         os.close(ours)
         os.close(theirs)
-
-
-def resize(terminal: int, rows: int, columns: int) -> None:
-    fcntl.ioctl(terminal, termios.TIOCSWINSZ, struct.pack("HHHH", rows, columns, 0, 0))
-
-
-def read_until(terminal: int, mark: bytes) -> bytes:
-    seen = b""
-    while mark not in seen:
-        seen += os.read(terminal, 1024)
-    return seen
 
 
 @pytest.mark.parametrize("mebibytes", [3, pytest.param(100, marks=pytest.mark.long)])

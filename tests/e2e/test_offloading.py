@@ -125,6 +125,38 @@ def test_what_pods_refer_to_goes_along_follows_and_goes_again(shop: Shop) -> Non
     shop.peers.until(lambda: _contents(shop) == {"configmaps": {}, "secrets": {}})
 
 
+def test_a_pull_secret_goes_along_as_what_it_is_and_goes_again(shop: Shop) -> None:
+    login = ("--docker-server=registry.example.org", "--docker-username=me", "--docker-password=sesame")
+    shop.kubectl("create", "secret", "docker-registry", "login", *login)
+    shop.pod("web", imagePullSecrets=[{"name": "login"}])
+    shop.peers.until(lambda: shop.is_running(1))
+    (pod,) = shop.on_foreign()
+    assert pod["spec"]["imagePullSecrets"] == [{"name": "login"}]
+    (there,) = _secrets(shop)
+    (here,) = shop.peers.items(HOME, "secrets", "-n", shop.name)
+    assert there["type"] == "kubernetes.io/dockerconfigjson"
+    assert there["data"] == here["data"]
+    shop.kubectl("delete", "pod", "web")
+    shop.peers.until(lambda: not _secrets(shop))
+
+
+def _secrets(shop: Shop) -> list[Any]:
+    """Return the Secrets that came from home."""
+    return [
+        s for s in shop.peers.items(FOREIGN, "secrets", "-n", shop.remote) if s["metadata"]["name"] == "login"
+    ]
+
+
+def test_a_projected_token_is_told_to_be_impossible(shop: Shop) -> None:
+    source = {"serviceAccountToken": {"path": "token"}}
+    shop.pod("asks", volumes=[{"name": "t", "projected": {"sources": [source]}}])
+    shop.peers.until(lambda: _waits(shop, "asks"))
+    reason, message = shop.waiting("asks")
+    assert reason == "NotOffloadable"
+    assert "serviceAccountToken" in message
+    assert not shop.on_foreign()
+
+
 def test_an_immutable_one_that_was_made_anew_follows(shop: Shop) -> None:
     def make(color: str) -> None:
         shop.apply(

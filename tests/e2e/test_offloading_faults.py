@@ -6,17 +6,25 @@ None runs twice, none is lost, and home tells the truth.
 import json
 from collections.abc import Iterator
 from contextlib import contextmanager
+from pathlib import Path
 from typing import Any
 
 import pytest
 
 from liqo.lab.lab import LIQO
 from offloading import FOREIGN, HOME, Shop, is_ready
+from recorder import recorded
 
 pytestmark = pytest.mark.lab
 
 API_SERVER = "kube-apiserver"
 AGAIN_SECONDS = 60.0
+
+
+@pytest.fixture(autouse=True)
+def none_runs_twice(shop: Shop, tmp_path: Path) -> Iterator[None]:
+    with recorded(shop.peers.lab, FOREIGN, tmp_path / "pods"):
+        yield
 
 
 @pytest.fixture
@@ -44,6 +52,36 @@ def test_a_partition_is_told_at_home_and_ends_nothing(running: Shop) -> None:
     lab.heal(HOME, FOREIGN)
     running.peers.until(lambda: running.is_running(2))
     assert (uids(running.at_home()), uids(running.on_foreign())) == (here, there)
+
+
+def test_a_pod_that_is_deleted_during_a_partition_ends_after_it_and_not_before_on_either_side(
+    running: Shop,
+) -> None:
+    lab, doomed = running.peers.lab, running.at_home()[0]["metadata"]
+    lab.partition(HOME, FOREIGN)
+    running.peers.until(lambda: not running.peers.is_ready(HOME))
+    running.kubectl("delete", "pod", doomed["name"], "--wait=false")
+    running.peers.until(lambda: len(running.at_home()) == 3)
+    (still,) = [p for p in running.at_home() if p["metadata"]["uid"] == doomed["uid"]]
+    assert "deletionTimestamp" in still["metadata"]
+    (there,) = [p for p in running.on_foreign() if p["metadata"]["name"] == doomed["name"]]
+    assert is_ready(there)
+    lab.heal(HOME, FOREIGN)
+    running.peers.until(lambda: running.is_running(2))
+    assert doomed["uid"] not in uids(running.at_home())
+
+
+def test_unjoin_while_foreign_is_dead_takes_the_pods_home_and_foreign_forgets_them_later(
+    running: Shop,
+) -> None:
+    peers, old = running.peers, uids(running.at_home())
+    with without(running, FOREIGN):
+        peers.set_join(HOME, join=False)
+        peers.until(lambda: not peers.virtual_nodes(HOME), AGAIN_SECONDS)
+        peers.until(lambda: not old & uids(running.at_home()))
+        peers.until(lambda: len(running.at_home()) == 2)
+        assert {p["spec"].get("nodeName") for p in running.at_home()} == {None}
+    peers.until(lambda: peers.is_clean(FOREIGN), AGAIN_SECONDS)
 
 
 def test_pods_that_are_replaced_during_a_partition_do_not_run_twice_after_it(running: Shop) -> None:

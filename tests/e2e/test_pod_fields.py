@@ -1,19 +1,25 @@
-"""Each field of the Pod API on a real node and on a virtual one: what a pod says, and how it ends, is the same."""
+"""Pods on a real node and on a virtual one: what each field does, and what each verb of kubectl says, is the same."""
 
 import json
 import os
+import re
+import subprocess
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack
 from functools import partial
+from pathlib import Path
 from typing import Any
 
 import pytest
 
 from e2e_peers import Peers
 from liqo.app.lab import up_with_liqo
+from liqo.lab.image import IMAGE
 from liqo.lab.pytest_plugin import Eventually, LabFactory
 from offloading import FOREIGN, HOME, TOLERATION, Shop
 from pod_cases import CASES, CONFIG
+from verb_cases import PODS, TERMINAL, VERBS
 
 pytestmark = [
     pytest.mark.lab,
@@ -23,8 +29,18 @@ pytestmark = [
 
 HERE, THERE = "on-real", "on-virtual"  # namespaces of home: on its own node, and on the other cluster
 REAL_NODE = f"{HOME}-real"
-SECONDS = 120.0
+SECONDS = 180.0  # a kubelet looks at the size of an emptyDir about once a minute
 SANDBOX = "PodReadyToStartContainers"  # of a pod that is over, a kubelet says it again or not: chance
+
+ID = r"\b[0-9a-f]{64}\b"
+CHANCE = {
+    r"\d+(\.\d+){3}": "ADDRESS",
+    r"\b(\d+[smh])+\b": "AGE",
+    r"\b[A-Z][a-z]{2}, \d\d .*": "TIME",
+    ID: "ID",
+    r"[ \t]+": " ",
+}
+"""What differs between any two pods, as kubectl prints it."""
 
 
 @pytest.fixture(scope="module")
@@ -51,7 +67,7 @@ def peers(lab_factory: LabFactory, eventually: Eventually) -> Iterator[Peers]:
                     "spec": case.forge(**pin),
                 }
                 for name, case in CASES.items()
-            ]
+            ] + [{**pod, "spec": {**pod["spec"], **pin}} for pod in PODS]
             shop.apply({"apiVersion": "v1", "kind": "List", "items": pods})
         yield peers
 
@@ -118,7 +134,8 @@ def told(peers: Peers, pod: Any, *, waits: bool) -> dict[str, Any]:
     }
     found = {
         "said": said,
-        "stands": [status["phase"], status.get("reason"), status["qosClass"]],
+        "stands": [status.get(f) for f in ("phase", "reason", "message", "qosClass", "observedGeneration")],
+        "told at all": [f for f in ("startTime", "podIP", "podIPs", "hostIP", "hostIPs") if f in status],
         "conditions": {k: v for k, v in conditions(pod).items() if waits or k != SANDBOX},
         "containers": [
             [
@@ -133,7 +150,7 @@ def told(peers: Peers, pod: Any, *, waits: bool) -> dict[str, Any]:
             for c in status.get(group, ())
         ],
     }
-    text = json.dumps(found)
+    text = re.sub(ID, "ID", json.dumps(found))  # it is said of an evicted container that it has no logs
     for name, plain in ((meta["namespace"], "NAMESPACE"), (pod["spec"].get("nodeName", "none"), "NODE")):
         text = text.replace(name, plain)
     return dict(json.loads(text))
@@ -145,3 +162,69 @@ def _state(state: Any) -> Any:
         kind: [of.get(f) for f in ("reason", "exitCode", *(("message",) if kind == "terminated" else ()))]
         for kind, of in state.items()
     }
+
+
+@pytest.fixture(scope="module")
+def begun(peers: Peers) -> Peers:
+    """Wait until all that is typed about has begun; all pods do at once."""
+    has_begun = "--for=jsonpath={.status.containerStatuses[0].containerID}"
+    for namespace in (HERE, THERE):
+        waiting = ["kubectl", "wait", has_begun, "pods", "-l", "verbs", "-n", namespace, "--timeout=240s"]
+        done = peers.lab.exec(HOME, waiting, timeout=250)
+        assert done.returncode == 0, done.stderr
+    return peers
+
+
+@pytest.mark.parametrize("name", VERBS)
+def test_a_verb_says_of_a_pod_on_a_virtual_node_what_it_says_on_a_real_one(
+    begun: Peers, name: str, tmp_path: Path
+) -> None:
+    peers = begun
+    (node,) = peers.virtual_nodes(HOME)
+    sides = ((HERE, REAL_NODE), (THERE, node["metadata"]["name"]))
+    with ThreadPoolExecutor(len(sides)) as pool:
+        real, virtual = pool.map(lambda on: typed(peers, VERBS[name].script, on[0], on[1], tmp_path), sides)
+    if refused := VERBS[name].refused:
+        assert real[2] == 0, real
+        assert virtual[2] == 1
+        assert refused in virtual[1]
+    else:
+        assert virtual == real
+
+
+def typed(peers: Peers, script: str, namespace: str, node: str, tmp_path: Path) -> tuple[str, str, int]:
+    """Return what a script printed and said, without what differs between any two pods, and its exit code."""
+    folder = tmp_path / namespace
+    folder.mkdir()
+    command = peers.lab.command(HOME, ["sh", "-c", TERMINAL + script])
+    env = {
+        **command.env,
+        "KUBECONFIG": str(folder / "kubeconfig"),
+        "NAMESPACE": namespace,
+        "NODE": node,
+        "IMAGE": IMAGE,
+        "PIN": json.dumps({"spec": {"nodeSelector": {"kubernetes.io/hostname": node}}}),
+    }
+    (folder / "kubeconfig").write_bytes(Path(command.env["KUBECONFIG"]).read_bytes())
+    here = peers.lab.command(
+        HOME, ["kubectl", "config", "set-context", "--current", "--namespace", namespace]
+    )
+    subprocess.run(here.argv, env=env, check=True, capture_output=True)
+    done = subprocess.run(
+        command.argv,
+        env=env,
+        cwd=folder,
+        stdin=subprocess.DEVNULL,
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    return plain(done.stdout, namespace, node), plain(done.stderr, namespace, node), done.returncode
+
+
+def plain(text: str, namespace: str, node: str) -> str:
+    """Return what was said without names, addresses, times and widths of columns."""
+    text = text.replace(namespace, "NAMESPACE").replace(node, "NODE")
+    for pattern, word in CHANCE.items():
+        text = re.sub(pattern, word, text)
+    return text

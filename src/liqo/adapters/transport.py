@@ -38,7 +38,8 @@ REQUESTS = 128  # connections to one server for requests that end
 WATCHES = (
     0  # no bound: each is asked for by name, so many for a namespace, and 50 namespaces for a foreign cluster
 )
-KEEPALIVE = {"TCP_KEEPIDLE": 20, "TCP_KEEPINTVL": 10, "TCP_KEEPCNT": 3}  # a dead peer is noticed in 50 s
+# A dead peer is noticed in 50 s: the first three where nothing is under way, the last, in ms, where something is.
+KEEPALIVE = {"TCP_KEEPIDLE": 20, "TCP_KEEPINTVL": 10, "TCP_KEEPCNT": 3, "TCP_USER_TIMEOUT": 50_000}
 USER_AGENT = "liqo"
 JSON_TYPE = "application/json"
 

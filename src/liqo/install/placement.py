@@ -50,7 +50,7 @@ def _running() -> Policy:
             Check(
                 f"{asked} != 'ephemeralcontainers'",
                 "a pod that runs on another cluster takes no ephemeral containers; use kubectl exec, or kubectl "
-                "debug with --copy-to",
+                "debug with --copy-to and --profile=baseline",
             ),
             Check(
                 f"{asked} != 'resize'",

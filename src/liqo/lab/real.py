@@ -222,8 +222,19 @@ def real_components(spec: ClusterSpec, tools: Path, libraries: str) -> tuple[Com
     return tuple(replace(part, env=env) for part in parts)
 
 
-def forge_dns_objects(spec: ClusterSpec) -> tuple[tuple[str, dict[str, Any]], ...]:
-    """Return Service `kube-dns` and where it leads, each with the path to post it to."""
+def forge_objects(spec: ClusterSpec) -> tuple[tuple[str, dict[str, Any]], ...]:
+    """Return the node, Service `kube-dns` and where that leads, each with the path to post it to.
+
+    A kubelet takes up a node that is there. It would make one without a pod network: who gives them out elsewhere
+    knows nothing of the network plugin's configuration here.
+    """
+    cidr = spec.node_cidr(REAL_NODE)
+    node = {
+        "apiVersion": "v1",
+        "kind": "Node",
+        "metadata": {"name": spec.real_node, "labels": {LABEL: LABEL_VALUE}},
+        "spec": {"podCIDR": cidr, "podCIDRs": [cidr]},
+    }
     ports = [
         {"name": name, "protocol": protocol, "port": 53}
         for name, protocol in (("dns", "UDP"), ("dns-tcp", "TCP"))
@@ -244,6 +255,7 @@ def forge_dns_objects(spec: ClusterSpec) -> tuple[tuple[str, dict[str, Any]], ..
     }
     system = "namespaces/kube-system"
     return (
+        ("/api/v1/nodes", node),
         (f"/api/v1/{system}/services", service),
         (f"/apis/discovery.k8s.io/v1/{system}/endpointslices", slice_),
     )

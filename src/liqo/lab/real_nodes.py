@@ -11,7 +11,7 @@ from liqo.lab.debian import NODE_PACKAGES, ensure_packages, library_path
 from liqo.lab.node_space import check_folder, ensure_images, prepare_node
 from liqo.lab.plane import CREATED, FOUND, READY_SECONDS, Runner
 from liqo.lab.progress import Progress
-from liqo.lab.real import forge_dns_objects, real_components, tools_env
+from liqo.lab.real import forge_objects, real_components, tools_env
 from liqo.lab.spec import ClusterSpec
 from liqo.lab.state import State
 from liqo.lab.wait import until
@@ -60,13 +60,13 @@ class RealNodes:
         held, runtime, *others = real_components(spec, self.tools, libraries)
         started = self.runner.start_all(spec, (held, runtime))
         ensure_images(self.runner.folder, spec, self.tools, tools_env(spec, self.tools, libraries))
-        started += self.runner.start_all(spec, others)
-        for path, value in forge_dns_objects(spec):
+        for path, value in forge_objects(spec):
             if api(spec, "GET", f"{path}/{value['metadata']['name']}").status == FOUND:
                 continue
             answer = api(spec, "POST", path, value)
             if answer.status != CREATED:
-                raise Unavailable(f"{spec.name}: no cluster DNS: {answer.body.decode()}")
+                raise Unavailable(f"{spec.name}: no {value['kind']}: {answer.body.decode()}")
+        started += self.runner.start_all(spec, others)
         if not until(lambda: is_node_ready(spec), seconds=READY_SECONDS, cancelled=self.runner.cancelled):
             raise Unavailable(
                 f"{spec.name}: node {spec.real_node} is not Ready after {READY_SECONDS:.0f} s",

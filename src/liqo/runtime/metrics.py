@@ -119,7 +119,7 @@ class Metrics:
         self.kubelet_refused = Counter(
             "liqo_kubelet_refused",
             "Requests that the kubelet endpoint did not serve, by why: NoCertificate, NoCredentials, Forbidden, "
-            "NotFound, Malformed, TooMany, ForeignAway, NoUsage, Unknown.",
+            "NotFound, Malformed, TooMany, ForeignAway, RefusedThere, NoUsage, Unknown.",
             ["reason"],
             registry=registry,
         )

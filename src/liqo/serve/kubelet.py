@@ -38,9 +38,10 @@ from liqo.serve.kubelet_head import (
     parse_ask,
     parse_bearer,
     parse_head,
+    parse_refusal,
     parse_usage_path,
 )
-from liqo.serve.splice import CLOSE_WITHIN, carry_exactly, close, splice
+from liqo.serve.splice import CLOSE_WITHIN, carry_exactly, close, ended, splice
 
 CONNECTIONS_MAX = (
     512  # with those that have not said yet who they are; each has some 400 KiB of buffers at most
@@ -54,6 +55,7 @@ BACKLOG = 128
 SWITCHING = 101
 TEXT_TYPE = "text/plain; charset=utf-8"
 USAGE_TYPE = "text/plain; version=0.0.4; charset=utf-8"  # the text format of Prometheus
+_NO_ANSWER = "the other cluster does not answer as an API server does"
 VERBS = {"GET": "get", "POST": "create"}  # as a kubelet maps methods to verbs
 
 log = structlog.get_logger()
@@ -274,13 +276,39 @@ class Kubelet:
             )
             stream.writer.write(head)
             await stream.writer.drain()
-            if ask.verb is Verb.LOGS or await _switched(far, near[1]):
+            if await (_begun(far, near) if ask.verb is Verb.LOGS else _switched(far, near[1])):
                 log.debug("stream", verb=ask.verb, node=where.node, namespace=ask.namespace, pod=ask.pod)
                 await splice(near, far, both_ways=ask.upgrades)
         except BaseException:
             stream.writer.transport.abort()
             raise
         await asyncio.gather(close(near[1]), close(stream.writer))
+
+
+async def _begun(far: _Ends, near: _Ends) -> bool:
+    """Pass the head of logs on as soon as there is one; return False where the caller left before.
+
+    A refusal is told in the words in which a kubelet would say it.
+    """
+    head = asyncio.ensure_future(far[0].readuntil(b"\r\n\r\n"))
+    gone = asyncio.ensure_future(ended(near[0]))
+    try:
+        await asyncio.wait({head, gone}, return_when=asyncio.FIRST_COMPLETED)
+        if not head.done():
+            return False
+        code, length = parse_answer(head.result())
+        if code >= HTTPStatus.BAD_REQUEST:
+            async with asyncio.timeout(ANSWER_WITHIN.total_seconds()):
+                body = await far[0].readexactly(min(length or 0, HEAD_MAX))
+            status = HTTPStatus(code)
+            raise _No(status, "RefusedThere", parse_refusal(body) or status.phrase)
+    except (OSError, asyncio.IncompleteReadError, asyncio.LimitOverrunError, ValueError, Malformed) as exc:
+        raise _No(HTTPStatus.BAD_GATEWAY, "ForeignAway", _NO_ANSWER) from exc
+    finally:
+        head.cancel()
+        gone.cancel()
+    near[1].write(head.result())
+    return True
 
 
 async def _switched(far: _Ends, near: asyncio.StreamWriter) -> bool:
@@ -296,8 +324,7 @@ async def _switched(far: _Ends, near: asyncio.StreamWriter) -> bool:
     except TimeoutError as exc:
         raise _No(HTTPStatus.GATEWAY_TIMEOUT, "ForeignAway", "the other cluster does not answer") from exc
     except (asyncio.IncompleteReadError, asyncio.LimitOverrunError, Malformed) as exc:
-        message = "the other cluster does not answer as an API server does"
-        raise _No(HTTPStatus.BAD_GATEWAY, "ForeignAway", message) from exc
+        raise _No(HTTPStatus.BAD_GATEWAY, "ForeignAway", _NO_ANSWER) from exc
     near.write(head)
     await near.drain()
     if code == SWITCHING:

@@ -14,8 +14,10 @@ and metrics-server one that we answer ourselves:
 Nothing is copied but by an allow-list, so that what one parser overlooks the next one never sees.
 """
 
+import json
 import re
 from collections.abc import Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from enum import StrEnum
 from urllib.parse import parse_qsl, quote, urlencode
@@ -261,3 +263,13 @@ def parse_answer(raw: bytes) -> tuple[int, int | None]:
     lengths = [line.partition(":")[2].strip() for line in lines if line.lower().startswith("content-length:")]
     known = len(lengths) == 1 and re.fullmatch(r"\d{1,9}", lengths[0])
     return int(words[1]), int(lengths[0]) if known else None
+
+
+def parse_refusal(body: bytes) -> str:
+    """Return the words of an answer that is an error: those of the Status that an API server sends, else all of it."""
+    text = body.decode(errors="replace").strip()
+    with suppress(ValueError):
+        status = json.loads(text)
+        if isinstance(status, dict) and isinstance(status.get("message"), str):
+            return str(status["message"])
+    return text

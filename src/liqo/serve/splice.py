@@ -30,7 +30,7 @@ async def splice(
                     idle.reschedule(asyncio.get_running_loop().time() + IDLE_MAX.total_seconds())
 
                 back = group.create_task(_carry(far[0], near[1], heard))
-                there = group.create_task(_carry(near[0], far[1], heard) if both_ways else _ended(near[0]))
+                there = group.create_task(_carry(near[0], far[1], heard) if both_ways else ended(near[0]))
                 try:
                     await asyncio.wait({back, there}, return_when=asyncio.FIRST_COMPLETED)
                     if there.done() and not there.result():
@@ -71,7 +71,8 @@ async def _read(reader: asyncio.StreamReader) -> bytes:
         return b""
 
 
-async def _ended(reader: asyncio.StreamReader) -> bool:
+async def ended(reader: asyncio.StreamReader) -> bool:
+    """Wait until a side ends, or says what nobody asked it; return True."""
     await _read(reader)
     return True
 

@@ -18,6 +18,7 @@ from liqo.serve.kubelet_head import (
     parse_ask,
     parse_bearer,
     parse_head,
+    parse_refusal,
     parse_usage_path,
 )
 
@@ -203,6 +204,24 @@ def test_a_command_arrives_byte_by_byte(words: list[bytes]) -> None:
 )
 def test_an_answer_tells_its_code_and_length(head: bytes, expected: tuple[int, int | None]) -> None:
     assert parse_answer(head) == expected
+
+
+@pytest.mark.parametrize(
+    ("body", "words"),
+    [
+        (
+            b'{"kind": "Status", "message": "previous terminated container not found", "code": 400}',
+            "previous terminated container not found",
+        ),
+        (b"a kubelet's own words\n", "a kubelet's own words"),
+        (b'{"message": 7}', '{"message": 7}'),
+        (b"[1]", "[1]"),
+        (b"\xff", "\ufffd"),
+        (b"", ""),
+    ],
+)
+def test_a_refusal_is_told_in_its_words(body: bytes, words: str) -> None:
+    assert parse_refusal(body) == words
 
 
 @pytest.mark.parametrize("head", [b"\r\n\r\n", b"SSH-2.0\r\n\r\n", b"HTTP/1.1 abc\r\n\r\n"])

@@ -1,0 +1,33 @@
+"""A terminal of ours, in which kubectl runs a command on another cluster."""
+
+import fcntl
+import os
+import signal
+import struct
+import termios
+
+RESIZED = """
+until stty size | grep -qx "33 101"; do sleep 0.05; done
+stty size
+until stty size | grep -qx "44 155"; do sleep 0.05; done
+stty size
+read answer
+echo got $answer
+read answer
+"""
+"""A command that ends when its terminal had these two sizes, one after the other, and it was answered twice."""
+
+
+def resize(terminal: int, rows: int, columns: int, group: int = 0) -> None:
+    """Give a terminal another size, and tell a group of processes, 0 for none."""
+    fcntl.ioctl(terminal, termios.TIOCSWINSZ, struct.pack("HHHH", rows, columns, 0, 0))
+    if group:
+        os.killpg(group, signal.SIGWINCH)
+
+
+def read_until(terminal: int, mark: bytes) -> bytes:
+    """Return what is said there until something is."""
+    seen = b""
+    while mark not in seen:
+        seen += os.read(terminal, 1024)
+    return seen
