@@ -41,6 +41,7 @@ def point_elsewhere(peers: Peers) -> None:
 DONE = {
     "the Advertisement at home": delete("rome", "adv", "liqo", lambda p: p.id_of("milan")),
     "the request at foreign": delete("milan", "fr", "liqo", the_request),
+    "foreign's account at home": delete("rome", "sa", "liqo", lambda p: f"peer-{p.id_of('milan')}"),
     "home's account at foreign": delete("milan", "sa", "tenant", lambda _: TENANT_SERVICE_ACCOUNT),
     "foreign's address, and put right again": point_elsewhere,
 }

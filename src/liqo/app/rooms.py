@@ -93,6 +93,7 @@ def build_rooms(
             contact=contact,
             foreigns=stores.foreigns,
             advertisements=stores.advertisements,
+            accounts=stores.accounts,
             nodes=stores.nodes,
             us=us,
             events=events,

@@ -52,6 +52,7 @@ class Stores:
     domains: Store
     requests: Store
     invites: Store
+    accounts: Store
     advertisements: Store
     configs: Store
     config_maps: Store
@@ -92,6 +93,7 @@ def make_stores() -> Stores:
         domains=Store(),
         requests=Store(indexes=by_id),
         invites=Store(prune=prune_managed_fields),
+        accounts=Store(prune=lambda obj: {"metadata": _metadata(obj, labels=True)}),
         advertisements=Store(indexes=by_id),
         configs=Store(),
         config_maps=Store(),
@@ -120,6 +122,7 @@ def selections(namespace: str, stores: Stores) -> list[tuple[Selection, Store]]:
         (select(SEARCH_DOMAIN), stores.domains),
         (select(FEDERATION_REQUEST, namespace), stores.requests),
         (select(SERVICE_ACCOUNT, namespace, f"{INVITE_LABEL}=true"), stores.invites),
+        (select(SERVICE_ACCOUNT, namespace, CLUSTER_ID_LABEL), stores.accounts),
         (select(ADVERTISEMENT, namespace), stores.advertisements),
         (select(CLUSTER_CONFIG), stores.configs),
         (select(CONFIG_MAP, namespace), stores.config_maps),

@@ -39,6 +39,7 @@ class Triggers:
         stores.domains.subscribe(self._domain)
         stores.requests.subscribe(self._request)
         stores.invites.subscribe(self._invite)
+        stores.accounts.subscribe(self._account)
         stores.advertisements.subscribe(self._advertisement)
         stores.configs.subscribe(self._config)
         stores.config_maps.subscribe(self._config_map)
@@ -158,6 +159,10 @@ class Triggers:
         for wire in self._stores.requests.values():
             if wire["spec"].get("invite") == key.name:
                 self._queues.incoming.add(Key("", wire["spec"]["clusterID"]))
+
+    def _account(self, _key: Key, old: Wire | None, new: Wire | None) -> None:
+        if old is not None and new is None:  # ours to give: whoever lost it has to get another
+            self._joins(labels_of(old).get(CLUSTER_ID_LABEL, ""))
 
     def _advertisement(self, key: Key, _old: Wire | None, _new: Wire | None) -> None:
         self._queues.accept.add(key)

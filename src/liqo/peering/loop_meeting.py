@@ -30,6 +30,7 @@ class Meetings:
     contact: Contact
     foreigns: Store  # ForeignClusters, by index "cluster-id"
     advertisements: Store  # in Liqo's namespace
+    accounts: Store  # ServiceAccounts of foreign clusters there
     nodes: Store  # by index "cluster-id"
     us: Callable[[], Ourselves]
     events: Events

@@ -79,6 +79,8 @@ class OutgoingPeerings(Meetings):
             unusable=fault.message if fault is not None else "",
             changed=isinstance(fault, PinChanged) or foreign.status.shown is not None,
             session=self.clusters.get(cluster_id, Way.OUTGOING) if cluster_id else None,
+            account_there=bool(cluster_id)
+            and Key(us.namespace, peer_account(cluster_id or "")) in self.accounts,
             node_there=bool(cluster_id and self.nodes.by("cluster-id", cluster_id)),
         )
 

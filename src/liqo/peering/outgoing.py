@@ -12,7 +12,8 @@ true          another cluster is at its address    REFUSED: likewise, but looked
 true          we were another cluster when we      END: what that one had
               asked
 true          our address or CA is another now,    ASK again: foreign learns ours, we learn its
-              or foreign's CA is
+              or foreign's CA is, or its account
+              here was deleted
 true          an offer                             REST; Established once sharing accepted it
 true          an offer with credentials that       ASK again, at a growing distance
               cannot be used
@@ -74,6 +75,7 @@ class Seen:
     session: Session | None  # with the credentials of that Advertisement, if it is accepted
     unusable: str = ""  # why those credentials cannot be used
     changed: bool = False  # a legacy id that shows another key or CA, or did when it was met last
+    account_there: bool = True  # that foreign has here
     node_there: bool
 
 
@@ -289,7 +291,7 @@ def _keep(
             return Decision(move=Move.ASK)  # it may have been sealed to a key that we no longer have
         bad = condition(ConditionType.ADVERTISED, False, Reason.BAD_CREDENTIALS, seen.unusable)
         return Decision(move=Move.REST, phase="Requested", conditions=(*good, bad), wake=again - now)
-    if outgoing.access not in {"", seen.access}:
+    if outgoing.access not in {"", seen.access} or not seen.account_there:
         return Decision(move=Move.ASK)
     conditions = (
         *good,

@@ -153,6 +153,15 @@ MOVES = {
         replace(established(), changed=True, unusable="another CA"),
         Move.REST,
     ),
+    "foreign's account here was deleted": (replace(established(), account_there=False), Move.ASK),
+    "foreign has another key to seal to": (
+        replace(established(sealedTo="k1"), advertisement=offer(status=ACCEPTED, sealingKey="k2")),
+        Move.HAND_OVER,
+    ),
+    "foreign has the key that we sealed to": (
+        replace(established(sealedTo="k1"), advertisement=offer(status=ACCEPTED, sealingKey="k1")),
+        Move.REST,
+    ),
     "our address is the same": (replace(established(access="a"), access="a"), Move.REST),
     "a CA that has just become another is waited for": (
         replace(established(), session=session(Health.AWAY, reason="CANotTrusted")),
@@ -306,6 +315,13 @@ def test_the_next_move(sentence: str) -> None:
 def test_an_answered_request_that_is_accepted_is_established_and_its_credentials_are_used() -> None:
     decision = decide(seen(foreign(outgoing=requested()), advertisement=offer(status=ACCEPTED)), NOW)
     assert (decision.phase, decision.use_offer) == ("Established", True)
+
+
+@pytest.mark.parametrize("phase", ["Refused", None])
+def test_what_is_no_longer_joined_leaves_nothing_to_be_read(phase: str | None) -> None:
+    told = [{"type": "Requested", "status": "False", "reason": "RequestRefused"}]
+    left = foreign(spec={"join": False}, outgoing=requested(phase=phase), conditions=told)
+    assert decide(seen(left), NOW).forget is (phase is not None)
 
 
 def test_a_stale_offer_is_to_be_removed() -> None:
