@@ -16,41 +16,43 @@ pytestmark = pytest.mark.lab
 ENDED_SECONDS = 150.0  # until a refusal is believed: said twice, ten seconds apart, and lasting a minute
 
 
+@pytest.mark.parametrize("side", ["rome", "milan"])
 def test_a_lost_key_is_told_and_put_back_from_a_copy_without_a_new_request(
-    peers: Peers, tmp_path: Path
+    peers: Peers, side: str, tmp_path: Path
 ) -> None:
     peers.apply_seed("rome", "milan")
     peers.until(lambda: peers.is_ready("rome"))
     before = peers.items("milan", "fr", "-n", "liqo")
-    copy, other = tmp_path / "milan.json", tmp_path / "rome.json"
-    assert liqo(peers, "milan", "identity", "backup", str(copy)).returncode == 0
+    stranger = "rome" if side == "milan" else "milan"
+    copy, other = tmp_path / "mine.json", tmp_path / "another.json"
+    assert liqo(peers, side, "identity", "backup", str(copy)).returncode == 0
     assert stat.S_IMODE(copy.stat().st_mode) == 0o600
-    assert "cannot be made: File exists" in liqo(peers, "milan", "identity", "backup", str(copy)).stderr
-    other.write_text(liqo(peers, "rome", "identity", "backup", "--stdout").stdout)
+    assert "cannot be made: File exists" in liqo(peers, side, "identity", "backup", str(copy)).stderr
+    other.write_text(liqo(peers, stranger, "identity", "backup", "--stdout").stdout)
 
-    peers.lab.kubectl("milan", "delete", "secret", "cluster-identity", "-n", "liqo")
-    peers.lab.stop("milan", LIQO)
-    shown = liqo(peers, "milan", "identity", "show", "-o", "json")
+    peers.lab.kubectl(side, "delete", "secret", "cluster-identity", "-n", "liqo")
+    peers.lab.stop(side, LIQO)
+    shown = liqo(peers, side, "identity", "show", "-o", "json")
     assert shown.returncode == 1
     assert json.loads(shown.stdout) == {
-        "clusterID": peers.id_of("milan"),
+        "clusterID": peers.id_of(side),
         "keyOf": None,
         "problem": "IdentityLost",
     }
     try:
         with pytest.raises(Unavailable, match="is lost") as told:
-            peers.lab.start("milan", LIQO)
+            peers.lab.start(side, LIQO)
         assert "liqo identity restore FILE" in str(told.value)
-        events = peers.items("milan", "events", "-n", "liqo", "--field-selector", "reason=IdentityLost")
+        events = peers.items(side, "events", "-n", "liqo", "--field-selector", "reason=IdentityLost")
         assert {e["involvedObject"]["name"] for e in events} == {"cluster-id"}
         assert "liqo identity restore FILE" in events[0]["message"]
-        refused = liqo(peers, "milan", "identity", "restore", str(other))
+        refused = liqo(peers, side, "identity", "restore", str(other))
         assert refused.returncode == 1
-        assert f"the copy is of cluster {peers.id_of('rome')}, and this is" in refused.stderr
+        assert f"the copy is of cluster {peers.id_of(stranger)}, and this is" in refused.stderr
     finally:
-        restored = liqo(peers, "milan", "identity", "restore", str(copy))
-        peers.lab.start("milan", LIQO)
-    assert f"the key of cluster {peers.id_of('milan')} is back" in restored.stdout
+        restored = liqo(peers, side, "identity", "restore", str(copy))
+        peers.lab.start(side, LIQO)
+    assert f"the key of cluster {peers.id_of(side)} is back" in restored.stdout
     peers.until(lambda: peers.is_ready("rome"))
     assert peers.condition("rome", "NodeReady") == ("True", "Ready")
     after = peers.items("milan", "fr", "-n", "liqo")
