@@ -217,11 +217,6 @@ CASES: dict[str, Case] = {
         "sleep 600",
         spec={"activeDeadlineSeconds": 2, "terminationGracePeriodSeconds": 0},
     ),
-    "too-large": Case(
-        f"head -c 3000000 /dev/zero >{MOUNT}/zeros; sleep 600",
-        _mounted(),
-        {**_volume(emptyDir={"sizeLimit": "1Mi"}), "terminationGracePeriodSeconds": 0},
-    ),
     "hook": Case(
         f"until test -e {MOUNT}/hook; do sleep 0.1; done; {_READ}",
         {

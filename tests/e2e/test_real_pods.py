@@ -295,3 +295,16 @@ def test_an_image_that_is_not_to_be_had_is_told_with_the_kubelet_s_words(shop: S
     events = ("events", "-n", NAMESPACE, "--field-selector", selector)
     shop.peers.until(lambda: any(NOWHERE in e["message"] for e in shop.peers.items(HOME, *events)))
     shop.kubectl("delete", "pod", "pulls", "--now")
+
+
+@pytest.mark.long  # a kubelet looks at the size of a volume about once a minute
+def test_a_pod_that_takes_more_than_its_volume_has_is_evicted_there_and_here(shop: Shop) -> None:
+    fill = "head -c 3000000 /dev/zero >/told/zeros; sleep 600"
+    mounts = [{"name": "told", "mountPath": "/told"}]
+    container = {"name": "main", "image": IMAGE, "command": ["sh", "-c", fill], "volumeMounts": mounts}
+    shop.pod("fills", containers=[container], volumes=[{"name": "told", "emptyDir": {"sizeLimit": "1Mi"}}])
+    shop.peers.until(lambda: shop.phases()["fills"] == ("Failed", "Evicted"), 300)
+    here, there = (one(pods, "fills")["status"] for pods in (shop.at_home(), shop.on_foreign()))
+    assert "exceeds the limit" in here["message"]
+    assert here["message"] == there["message"]
+    shop.kubectl("delete", "pod", "fills")
