@@ -39,11 +39,15 @@ def test_the_controller_may_bind_the_fixed_cluster_roles_and_may_not_write_any()
     ]
 
 
-def test_the_controller_reads_two_secrets_and_lists_none() -> None:
+def test_the_controller_reads_two_secrets_by_name_and_no_others() -> None:
     rules = [rule for rule in controller_rules() if rule["resources"] == ["secrets"]]
-    assert {verb for rule in rules for verb in rule["verbs"]} == {"create", "get", "patch", "update"}
-    reading = [rule for rule in rules if "get" in rule["verbs"]]
-    assert [rule["resourceNames"] for rule in reading] == [["cluster-identity", "liqo-serving"]]
+    unnamed = [rule["verbs"] for rule in rules if "resourceNames" not in rule]
+    named = [(rule["verbs"], rule["resourceNames"]) for rule in rules if "resourceNames" in rule]
+    assert unnamed == [["create"]]
+    assert named == [
+        (["get", "patch", "update"], ["cluster-identity", "liqo-serving"]),
+        (["list", "watch"], ["cluster-identity"]),
+    ]
 
 
 def test_the_controller_holds_whatever_it_hands_out() -> None:
