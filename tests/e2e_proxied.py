@@ -9,6 +9,7 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
+import pytest
 import yaml
 
 from e2e_peers import Peers
@@ -17,7 +18,7 @@ from liqo.app.lab import up_with_liqo
 from liqo.lab.lab import LIQO, Lab
 from liqo.lab.pki import Pair, load_pair, make_server
 from liqo.lab.process import find
-from liqo.lab.pytest_plugin import Eventually
+from liqo.lab.pytest_plugin import Eventually, LabFactory
 from liqo.lab.spec import ClusterSpec
 
 PROXY = Path(__file__).with_name("api_proxy.py")
@@ -108,6 +109,15 @@ def behind_proxy(lab: Lab, eventually: Eventually, folder: Path) -> Iterator[Beh
             yield Behind(peers, proxy, fronts, folder)
         finally:
             proxy.kill()
+
+
+@pytest.fixture(scope="module")
+def behind(
+    lab_factory: LabFactory, eventually: Eventually, tmp_path_factory: pytest.TempPathFactory
+) -> Iterator[Behind]:
+    """The two behind the proxy, for the tests of one file."""
+    with behind_proxy(lab_factory(), eventually, tmp_path_factory.mktemp("proxy")) as made:
+        yield made
 
 
 def use(peers: Peers, side: str, url: str) -> None:

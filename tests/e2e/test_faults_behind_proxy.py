@@ -2,14 +2,12 @@
 
 import sys
 import threading
-from collections.abc import Iterator
 
 import pytest
 
 from e2e_peers import Peers
-from e2e_proxied import FRONTS, Behind, Point, behind_proxy
+from e2e_proxied import FRONTS, Behind, Point
 from liqo.lab.lab import LIQO
-from liqo.lab.pytest_plugin import Eventually, LabFactory
 
 pytestmark = [pytest.mark.lab, pytest.mark.long]
 
@@ -21,14 +19,6 @@ LEEWAY_SECONDS = (
 )
 READ = "import sys, urllib.request as r; print(r.urlopen(sys.argv[1], timeout=5).read().decode())"
 ASKED = Point("create federationrequests", 1, after=True)  # rome's, at milan
-
-
-@pytest.fixture(scope="module")
-def behind(
-    lab_factory: LabFactory, eventually: Eventually, tmp_path_factory: pytest.TempPathFactory
-) -> Iterator[Behind]:
-    with behind_proxy(lab_factory(), eventually, tmp_path_factory.mktemp("proxy")) as made:
-        yield made
 
 
 @pytest.fixture

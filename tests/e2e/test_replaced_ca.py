@@ -7,24 +7,15 @@ from typing import Any
 import pytest
 import yaml
 
-from e2e_proxied import FRONTS, Behind, behind_proxy, issue
+from e2e_proxied import FRONTS, Behind, issue
 from liqo.adapters.clock import SystemClock
 from liqo.identity.document import parse_document
 from liqo.identity.trust import parse_bundle
 from liqo.lab.pki import Pair, load_pair, make_ca
-from liqo.lab.pytest_plugin import Eventually, LabFactory
 
 pytestmark = [pytest.mark.lab, pytest.mark.seconds(400)]
 
 RECOVERED_SECONDS = 180.0  # a certificate that is not believed is one for a minute before it is asked again
-
-
-@pytest.fixture(scope="module")
-def behind(
-    lab_factory: LabFactory, eventually: Eventually, tmp_path_factory: pytest.TempPathFactory
-) -> Iterator[Behind]:
-    with behind_proxy(lab_factory(), eventually, tmp_path_factory.mktemp("proxy")) as made:
-        yield made
 
 
 @pytest.fixture

@@ -5,22 +5,13 @@ from typing import Any
 
 import pytest
 
-from e2e_proxied import Behind, behind_proxy
-from liqo.lab.pytest_plugin import Eventually, LabFactory
+from e2e_proxied import Behind
 
 pytestmark = [pytest.mark.lab, pytest.mark.long]
 
 SHORT_SECONDS = 30  # of a token that is signed anew on its way
 LEAST_SECONDS = 600  # the shortest that an API server issues
 LIFETIMES = 5
-
-
-@pytest.fixture(scope="module")
-def behind(
-    lab_factory: LabFactory, eventually: Eventually, tmp_path_factory: pytest.TempPathFactory
-) -> Iterator[Behind]:
-    with behind_proxy(lab_factory(), eventually, tmp_path_factory.mktemp("proxy")) as made:
-        yield made
 
 
 @pytest.fixture
