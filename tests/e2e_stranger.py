@@ -51,10 +51,9 @@ def seal_by_hand(plain: bytes, recipient: Wire, **header: str) -> str:
 
 
 @dataclass
-class Stranger:
-    """Somebody with an identity of his own who talks to milan's API server."""
+class Author:
+    """Somebody with an identity of his own who knows milan's document."""
 
-    to: HttpCluster
     document: Document
     identity: Identity
 
@@ -103,6 +102,13 @@ class Stranger:
             now=CLOCK.now() + at,
         )
 
+
+@dataclass
+class Stranger(Author):
+    """The same, who talks to milan's API server."""
+
+    to: HttpCluster
+
     async def post(self, request: Wire) -> None:
         await self.to.post_with_headers(FEDERATION_REQUEST.path("liqo"), request)
 
@@ -121,5 +127,5 @@ async def stranger(liqo_pair: Lab) -> AsyncIterator[Stranger]:
     )
     wire, _ = await cluster.fetch_with_headers(CONFIG_MAP.path("liqo", WELL_KNOWN_CONFIG_MAP))
     document = parse_document(wire["data"][WELL_KNOWN_KEY], CLOCK.now())
-    yield Stranger(cluster, document, new_identity())
+    yield Stranger(document, new_identity(), cluster)
     await cluster.close()

@@ -7,18 +7,16 @@ given again: SOAK_SEED=7. Kills end halfway, so that the second half is one life
 import json
 import os
 import random
-import re
 import time
-import urllib.request
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack
 from dataclasses import dataclass, field
 from functools import partial
-from pathlib import Path
 
 import pytest
 
 from e2e_peers import Peers
+from held import Look, look_at
 from liqo.app.lab import up_with_liqo
 from liqo.lab.lab import LIQO
 from liqo.lab.pytest_plugin import Eventually, LabFactory
@@ -39,16 +37,6 @@ GROWTH_MAX = (
 # Of one look than of another: a burst leaves connections open for 75 s, with a task for each that was accepted; one
 # leaked a pod would be hundreds.
 TASKS_MORE = FILES_MORE = 64
-TASKS = re.compile(r"^liqo_tasks (\S+)$", re.MULTILINE)
-
-
-@dataclass(frozen=True)
-class Look:
-    """What one Liqo holds while nothing goes on."""
-
-    memory: float  # MiB
-    tasks: int
-    files: int
 
 
 @dataclass
@@ -120,20 +108,7 @@ class Soak:
 
     def look(self) -> None:
         for side in SIDES:
-            self.looks[side].append(look_at(self.peers, side))
-
-
-def look_at(peers: Peers, side: str) -> Look:
-    """Return what the Liqo of a cluster holds."""
-    status = next(c for c in peers.lab.status() if c.name == side)
-    process = Path(f"/proc/{next(c.pid for c in status.components if c.name == LIQO)}")
-    memory = next(line for line in (process / "status").read_text().splitlines() if line.startswith("VmRSS:"))
-    address, port = peers.lab.cluster(side).reach(LIQO)
-    with urllib.request.urlopen(f"http://{address}:{port}/metrics", timeout=30) as answer:
-        found = TASKS.search(answer.read().decode())
-    assert found
-    files = sum(1 for _ in (process / "fd").iterdir())
-    return Look(int(memory.split()[1]) / 1024, int(float(found[1])), files)
+            self.looks[side].append(look_at(self.peers.lab, side))
 
 
 @pytest.fixture

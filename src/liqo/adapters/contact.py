@@ -2,11 +2,11 @@
 
 import asyncio
 import ssl
-from collections.abc import Callable, Sequence
+from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass, replace
-from datetime import datetime
+from datetime import datetime, timedelta
 from email.utils import parsedate_to_datetime
-from typing import NamedTuple
+from typing import NamedTuple, TypeVar
 
 from liqo.adapters.kube import HttpCluster
 from liqo.adapters.tls import (
@@ -26,6 +26,7 @@ from liqo.errors import (
     Fault,
     Forbidden,
     NotTrusted,
+    Overloaded,
     Unauthorized,
     Unavailable,
     Unreachable,
@@ -38,6 +39,10 @@ from liqo.runtime.ports import Clock, Random
 from liqo.runtime.secret import Secret
 
 DOCUMENT_MAX = 256 * 1024  # bytes; a ConfigMap with a document and its metadata
+KNOCKING = timedelta(seconds=4)  # where nine of ten are turned away, one of forty is to the end
+PAUSE_SECONDS = (0.05, 0.15)
+FULL = timedelta(seconds=32)  # an API server's full line asks for a second, and for more and more up to this
+T = TypeVar("T")
 
 
 class _Place(NamedTuple):
@@ -171,9 +176,8 @@ class HttpContact:
         server, namespace = entry, place.namespace
         cluster = self._open(server, context, None)
         try:
-            wire, headers = await cluster.fetch_with_headers(
-                CONFIG_MAP.path(namespace, WELL_KNOWN_CONFIG_MAP)
-            )
+            path = CONFIG_MAP.path(namespace, WELL_KNOWN_CONFIG_MAP)
+            wire, headers = await knock(lambda: cluster.fetch_with_headers(path), self.clock, self.random)
         except (Forbidden, Absent) as fault:
             raise Unavailable(
                 f"{server} shows no well-known document in namespace {namespace}",
@@ -228,7 +232,10 @@ class HttpContact:
             context, name = self.system(), None
         cluster = self._open(entry, context, name, token)
         try:
-            _, headers = await cluster.post_with_headers(FEDERATION_REQUEST.path(namespace), request)
+            path = FEDERATION_REQUEST.path(namespace)
+            _, headers = await knock(
+                lambda: cluster.post_with_headers(path, request), self.clock, self.random
+            )
         except NotTrusted as fault:
             if not met.ca_pem or fault.reason != Reason.CA_NOT_TRUSTED:
                 raise
@@ -241,6 +248,25 @@ class HttpContact:
         finally:
             await cluster.close()
         return [_warning_text(value) for value in headers.getall("Warning", [])]
+
+
+async def knock(send: Callable[[], Awaitable[T]], clock: Clock, random: Random) -> T:
+    """Send until there is a place in the line of strangers; return the answer.
+
+    In a flood, who waits for as long as that line asks for is always behind those who do not. A server that asks for
+    more than its line does is left alone.
+
+    Raises:
+        Overloaded: there was no place for a few seconds.
+    """
+    end = clock.now() + KNOCKING
+    while True:
+        try:
+            return await send()
+        except Overloaded as fault:
+            if clock.now() >= end or (fault.retry_after or FULL) > FULL:
+                raise
+        await clock.sleep(timedelta(seconds=random.uniform(*PAUSE_SECONDS)))
 
 
 def _telling(faults: Sequence[Fault]) -> Fault:

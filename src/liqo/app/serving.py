@@ -76,7 +76,7 @@ async def start_servers(
         hosts.append(options.listen)
     serving = await ensure_serving(cluster, options.namespace, hosts, clock)
     context = server_context(serving)
-    webhook = await _serve(admission_app(judges), options.listen, options.webhook_port, context)
+    webhook = await _serve(admission_app(judges, clock), options.listen, options.webhook_port, context)
     await publish_ca(cluster, serving)
     runners = [webhook]
     if door is not None:

@@ -138,6 +138,8 @@ class Asking(Tenants):
             if free:
                 return await self._call_back(cluster_id, seen, asked)
         reason = Reason.TOO_MANY_CALL_BACKS
+        if self.clock.now() >= created_at(asked) + CALL_BACK_WITHIN:
+            return await self._drop(asked, reason, reason.sentence)
         writes = await self._mark(asked, "Pending", reason, reason.sentence)
         return Outcome(wake=TURN, writes=writes, outcome="waiting", reason=reason)
 
@@ -164,15 +166,7 @@ class Asking(Tenants):
             within = CALL_BACK_WITHIN if seen.stranger else seen.forget_after
             if self.clock.now() < created_at(asked) + within:
                 raise Unavailable(fault.message, reason=Reason.CALL_BACK_FAILED) from fault
-            self.events.emit(
-                asked.wire,
-                FEDERATION_REQUEST,
-                reason=Reason.CALL_BACK_FAILED,
-                message=fault.message,
-                warning=True,
-            )
-            await self._forget(asked)
-            return Outcome(writes=2, outcome="refused", reason=Reason.CALL_BACK_FAILED)
+            return await self._drop(asked, Reason.CALL_BACK_FAILED, fault.message)
         if foreign is None:
             wire = forge_foreign(asked.wire, credentials.server, allow_untrusted=untrusted)
             foreign = ForeignCluster.parse(await created_or_there(self.home, FOREIGN_CLUSTER, wire))
@@ -196,6 +190,12 @@ class Asking(Tenants):
         await self._tell(foreign, incoming, [accepted])
         await self._mark(asked, "Accepted", seen.verdict.reason)
         return Outcome(writes=5)
+
+    async def _drop(self, asked: Asked, reason: Reason, message: str) -> Outcome:
+        """Delete a request that could not be called back in time, and say why: others wait for its place."""
+        self.events.emit(asked.wire, FEDERATION_REQUEST, reason=reason, message=message, warning=True)
+        await self._forget(asked)
+        return Outcome(writes=2, outcome="refused", reason=reason)
 
     async def _read_document(self, cluster_id: str, namespace: str) -> Document:
         """Read a home cluster's well-known document with the token that it sent; it may let no stranger in."""

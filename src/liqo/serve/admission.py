@@ -6,13 +6,16 @@ Anyone who reaches the port may call it, so it has no side effects and tells not
 import base64
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
+from datetime import timedelta
 
 import orjson
 from aiohttp import web
 
 from liqo.api.meta import Wire
+from liqo.runtime.ports import Clock
 
 PATH = "/admission"
+HELD = timedelta(milliseconds=100)  # the three seats that strangers have by default then hear 30 a second
 REVIEW_MAX = 256 * 1024  # a request at its bounds, twice over; a larger pod stays as it is, and home
 
 
@@ -63,8 +66,12 @@ def answer(review: Wire, judges: dict[str, Judge]) -> Wire:
     return {"apiVersion": "admission.k8s.io/v1", "kind": "AdmissionReview", "response": response}
 
 
-def admission_app(judges: dict[str, Judge]) -> web.Application:
-    """Return the webhook's HTTP application; a body that is no review gets 400 and not a word more."""
+def admission_app(judges: dict[str, Judge], clock: Clock) -> web.Application:
+    """Return the webhook's HTTP application; a body that is no review gets 400 and not a word more.
+
+    A refusal is kept back for a moment. Whoever is refused holds his seat in the API server's line of strangers
+    meanwhile, so that the rest of a flood is turned away there, where that costs least.
+    """
 
     async def review(request: web.Request) -> web.Response:
         try:
@@ -72,6 +79,8 @@ def admission_app(judges: dict[str, Judge]) -> web.Application:
             out = answer(body, judges)
         except (orjson.JSONDecodeError, KeyError, TypeError, AttributeError):
             return web.Response(status=400)
+        if not out["response"]["allowed"]:
+            await clock.sleep(HELD)
         return web.Response(body=orjson.dumps(out), content_type="application/json")
 
     app = web.Application(client_max_size=REVIEW_MAX)

@@ -2,6 +2,8 @@
 
 from datetime import timedelta
 
+import pytest
+
 from liqo.api.kinds import (
     ADVERTISEMENT,
     CLUSTER_CONFIG,
@@ -10,6 +12,8 @@ from liqo.api.kinds import (
     NAMESPACE,
 )
 from liqo.api.meta import Key, Wire
+from liqo.peering import places
+from liqo.peering.incoming import CALL_BACK_WITHIN
 from world import NS, World
 
 FEW_SECONDS = timedelta(seconds=5)
@@ -215,6 +219,24 @@ async def test_whom_a_person_accepted_is_called_back_until_he_answers(world: Wor
     assert request["status"]["reason"] == "CallBackFailed"
     rome.down = False
     await world.run(timedelta(minutes=2), timedelta(seconds=1))
+    assert world.is_ready()
+
+
+async def test_whose_turn_to_be_called_back_does_not_come_in_time_leaves_his_place(
+    world: World, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    rome, milan = world.sides["rome"], world.sides["milan"]
+    monkeypatch.setattr(places, "SAME_ADDRESS_MAX", 0)  # as if others were called there and never answered
+    await world.join("rome", "milan")
+    await world.run(FEW_SECONDS)
+    (request,) = milan.api.objects(FEDERATION_REQUEST)
+    assert request["status"]["reason"] == "TooManyCallBacks"
+    await rome.stop()  # it sends no other one, which would take this one's place
+    await world.run(CALL_BACK_WITHIN, timedelta(seconds=1))
+    assert milan.api.objects(FEDERATION_REQUEST) == []
+    monkeypatch.undo()
+    await rome.start()
+    await world.run(timedelta(minutes=3), timedelta(seconds=1))
     assert world.is_ready()
 
 

@@ -111,18 +111,22 @@ def test_while_no_controller_answers_pods_are_made_as_they_were_sent() -> None:
         assert not any("*" in values for rule in hook["rules"] for values in rule.values())
 
 
-def test_strangers_share_one_seat_and_borrow_none() -> None:
-    objects = dict(forge_flow("liqo"))
-    limited = objects[PRIORITY_LEVEL]["spec"]["limited"]
-    assert (limited["nominalConcurrencyShares"], limited["borrowingLimitPercent"]) == (1, 0)
-    (rule,) = objects[FLOW_SCHEMA]["spec"]["rules"]
-    assert rule["subjects"] == [
-        {"kind": "Group", "group": {"name": "system:unauthenticated"}},
-        {"kind": "ServiceAccount", "serviceAccount": {"namespace": "liqo", "name": "liqo-door"}},
-    ]
-    assert [(r["verbs"], r["resources"]) for r in rule["resourceRules"]] == [
-        (["create"], ["federationrequests"]),
-        (["get"], ["configmaps"]),
+def test_strangers_have_one_share_to_ask_and_one_to_read_and_borrow_none() -> None:
+    objects = forge_flow("liqo")
+    for limited in (o["spec"]["limited"] for kind, o in objects if kind == PRIORITY_LEVEL):
+        assert (limited["nominalConcurrencyShares"], limited["borrowingLimitPercent"]) == (1, 0)
+    found = []
+    for name, spec in ((o["metadata"]["name"], o["spec"]) for kind, o in objects if kind == FLOW_SCHEMA):
+        assert spec["priorityLevelConfiguration"]["name"] == name
+        (rule,) = spec["rules"]
+        assert rule["subjects"] == [
+            {"kind": "Group", "group": {"name": "system:unauthenticated"}},
+            {"kind": "ServiceAccount", "serviceAccount": {"namespace": "liqo", "name": "liqo-door"}},
+        ]
+        found += [(name, r["verbs"], r["resources"]) for r in rule["resourceRules"]]
+    assert found == [
+        ("liqo-strangers", ["create"], ["federationrequests"]),
+        ("liqo-strangers-reading", ["get"], ["configmaps"]),
     ]
 
 

@@ -1,12 +1,15 @@
 """What the webhook answers, and that a stranger learns nothing from it."""
 
+import asyncio
+from datetime import timedelta
 from typing import Any
 
 import pytest
 from aiohttp.test_utils import TestClient, TestServer
 
 from liqo.api.meta import Wire
-from liqo.serve.admission import PATH, REVIEW_MAX, Ruling, admission_app, answer
+from liqo.serve.admission import HELD, PATH, REVIEW_MAX, Judge, Ruling, admission_app, answer
+from manual_clock import ManualClock, settle
 
 
 def review(resource: str = "federationrequests", **metadata: Any) -> Wire:
@@ -51,12 +54,24 @@ def test_other_kinds_are_none_of_our_business() -> None:
     "body", [b"", b"{", b"[]", b'{"request": 5}', b'{"request": {"uid": 1}}', b"\xff\xfe"]
 )
 async def test_a_body_that_is_no_review_gets_400_and_not_a_word(body: bytes) -> None:
-    async with TestClient(TestServer(admission_app({"federationrequests": deny}))) as client:
+    async with TestClient(TestServer(admission_app({"federationrequests": deny}, ManualClock()))) as client:
         found = await client.post(PATH, data=body)
         assert (found.status, await found.read()) == (400, b"")
 
 
 async def test_a_body_beyond_its_bound_is_not_read() -> None:
-    async with TestClient(TestServer(admission_app({}))) as client:
+    async with TestClient(TestServer(admission_app({}, ManualClock()))) as client:
         found = await client.post(PATH, data=b" " * (REVIEW_MAX + 1))
         assert found.status == 413
+
+
+@pytest.mark.parametrize(("judge", "held"), [(deny, [HELD]), (warn, [])], ids=["refused", "taken"])
+async def test_a_refusal_is_kept_back_for_a_moment(judge: Judge, held: list[timedelta]) -> None:
+    clock = ManualClock()
+    async with TestClient(TestServer(admission_app({"federationrequests": judge}, clock))) as client:
+        answering = asyncio.ensure_future(client.post(PATH, json=review()))
+        while not (answering.done() or clock.slept):
+            await settle()
+        await clock.advance(HELD)
+        assert (await answering).status == 200
+        assert clock.slept == held
