@@ -16,7 +16,7 @@ from functools import partial
 from pathlib import Path
 from typing import Any
 
-from bench import dns, pods, truth
+from bench import dns, flood, pods, truth
 from bench.before import BEFORE, SYSTEM
 from bench.lan import measure_flood, measure_lan
 from bench.measure import FOREIGN, HOME, Clusters, quantile, resident
@@ -25,7 +25,7 @@ from liqo.lab.lab import Lab
 from liqo.lab.progress import OnConsole
 
 RUNS = 20
-PARTS = ("peering", "discovery", "pods")
+PARTS = ("peering", "discovery", "pods", "flood")
 PODS = (10, 100, 1_000, 3_000)
 
 
@@ -131,6 +131,11 @@ async def measure_pods(lab: Lab, sizes: Sequence[int]) -> list[Figure]:
         ]
 
 
+async def measure_strangers(lab: Lab) -> list[Figure]:
+    async with Clusters(lab) as clusters:
+        return [Figure(*row) for row in await flood.measure(clusters)]
+
+
 def with_lab(
     work: Callable[[Lab], Coroutine[Any, Any, list[Figure]]],
     *,
@@ -163,6 +168,8 @@ def main() -> None:
         figures += with_lab(measure_discovery)
     if "pods" in parts:
         figures += with_lab(partial(measure_pods, sizes=args.pods), nodes=pods.NODES, lan=False)
+    if "flood" in parts:
+        figures += with_lab(measure_strangers, lan=False)
     told = [asdict(f) | {"held": f.held, "before": BEFORE.get(f.what, "")} for f in figures]
     found = json.dumps(told, indent=2, ensure_ascii=False)
     if args.file:

@@ -42,6 +42,10 @@ def quantile(values: list[float], share: float) -> float:
     return ordered[min(int(len(ordered) * share), len(ordered) - 1)]
 
 
+def _is_ready(foreign: ForeignCluster) -> bool:
+    return is_true(foreign.status.conditions, ConditionType.NODE_READY)
+
+
 @dataclass
 class Clusters:
     """Both clusters as their administrators see them."""
@@ -79,9 +83,11 @@ class Clusters:
 
     async def join(self) -> float:
         """Join and return how long it took until the node was Ready, in seconds."""
-        return await self._set(
-            join=True, until=lambda f: is_true(f.status.conditions, ConditionType.NODE_READY)
-        )
+        return await self._set(join=True, until=_is_ready)
+
+    async def joined(self) -> None:
+        """Wait until home's node is Ready."""
+        await self._follow(_is_ready)
 
     async def unjoin(self) -> float:
         """Unjoin and return how long it took until nothing of it was left at home, in seconds."""
@@ -97,13 +103,17 @@ class Clusters:
     async def _set(self, *, join: bool, until: Look) -> float:
         key, began = Key("", NAME), self.clock.now()
         await self.to[HOME].patch(FOREIGN_CLUSTER, key, {"spec": {"join": join}}, manager="bench")
+        await self._follow(until)
+        return (self.clock.now() - began).total_seconds()
+
+    async def _follow(self, until: Look) -> None:
+        began = self.clock.now()
         while True:
-            foreign = ForeignCluster.parse(await self.to[HOME].get(FOREIGN_CLUSTER, key))
-            took = self.clock.now() - began
+            foreign = ForeignCluster.parse(await self.to[HOME].get(FOREIGN_CLUSTER, Key("", NAME)))
             if until(foreign):
-                return took.total_seconds()
-            if took > WITHIN:
-                raise TimeoutError(f"join={join}: {foreign.status.wire()}")
+                return
+            if self.clock.now() - began > WITHIN:
+                raise TimeoutError(f"join={foreign.spec.join}: {foreign.status.wire()}")
             await self.clock.sleep(POLL)
 
     async def yardstick(self, count: int = 50) -> float:
