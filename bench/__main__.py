@@ -11,39 +11,22 @@ import sys
 import tempfile
 from collections import Counter
 from collections.abc import Callable, Coroutine, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import asdict
 from functools import partial
 from pathlib import Path
 from typing import Any
 
-from bench import dns, flood, pods, truth
-from bench.before import BEFORE, SYSTEM
+from bench import dns, flood, peers, pods, truth
+from bench.before import BEFORE
 from bench.lan import measure_flood, measure_lan
-from bench.measure import FOREIGN, HOME, Clusters, quantile, resident
+from bench.measure import FOREIGN, HOME, Clusters, Figure, quantile, resident
 from liqo.app.lab import up_with_liqo
 from liqo.lab.lab import Lab
 from liqo.lab.progress import OnConsole
 
 RUNS = 20
-PARTS = ("peering", "discovery", "pods", "flood")
+PARTS = ("peering", "discovery", "pods", "peers", "flood")
 PODS = (10, 100, 1_000, 3_000)
-
-
-@dataclass(frozen=True)
-class Figure:
-    """One line of the table."""
-
-    what: str
-    value: float
-    unit: str
-    budget: float | None
-    ratio: float | None = None  # of one small write, for times
-
-    @property
-    def held(self) -> str:
-        if self.budget is None:
-            return ""
-        return "held" if self.value <= self.budget else "MISSED"
 
 
 async def measure(lab: Lab, runs: int) -> list[Figure]:
@@ -115,20 +98,27 @@ def idle_figures(
 
 
 def show(figures: list[Figure]) -> None:
-    head = f"{'what':<42} {'value':>9} {'':<4} {'budget':>8} {'':<7} {'x small write':>13}"
-    print(f"{head}  {SYSTEM}")
+    head = (
+        f"{'what':<48} {'value':>9} {'':<4} {'of all runs':>15} {'budget':>8} {'':<7} {'x small write':>13}"
+    )
+    print(f"{head}  before")
     for f in figures:
         budget = "" if f.budget is None else f"{f.budget:g}"
         ratio = "" if f.ratio is None else f"{f.ratio:g}"
-        line = f"{f.what:<42} {f.value:>9g} {f.unit:<4} {budget:>8} {f.held:<7} {ratio:>13}"
+        spread = "" if f.least is None else f"{f.least:g} – {f.most:g}"
+        line = f"{f.what:<48} {f.value:>9g} {f.unit:<4} {spread:>15} {budget:>8} {f.held:<7} {ratio:>13}"
         print(f"{line}  {BEFORE.get(f.what, '')}".rstrip())
 
 
 async def measure_pods(lab: Lab, sizes: Sequence[int]) -> list[Figure]:
     async with Clusters(lab) as clusters:
-        return [
-            Figure(*row) for row in [*await pods.measure(clusters, sizes), *await truth.measure(clusters)]
-        ]
+        figures = await pods.measure(clusters, sizes)
+        return [*figures, *(Figure(*row) for row in await truth.measure(clusters))]
+
+
+async def measure_peers(lab: Lab, count: int) -> list[Figure]:
+    async with Clusters(lab) as clusters:
+        return await peers.measure(clusters, count)
 
 
 async def measure_strangers(lab: Lab) -> list[Figure]:
@@ -158,6 +148,7 @@ def main() -> None:
     parser.add_argument("--file", type=Path, help="write the JSON here, beside what is printed")
     parser.add_argument("--runs", type=int, default=RUNS, help="of join and unjoin")
     parser.add_argument("--pods", type=int, nargs="*", default=PODS, help="in one Deployment, for each run")
+    parser.add_argument("--peers", type=int, default=peers.PEERS, help="of which one is real")
     parser.add_argument("--only", choices=PARTS, help="leave the others out")
     args = parser.parse_args()
     figures: list[Figure] = []
@@ -170,6 +161,8 @@ def main() -> None:
         figures += with_lab(partial(measure_pods, sizes=args.pods), nodes=pods.NODES, lan=False)
     if "flood" in parts:
         figures += with_lab(measure_strangers, lan=False)
+    if "peers" in parts:
+        figures += with_lab(partial(measure_peers, count=args.peers), nodes=pods.NODES, lan=False)
     told = [asdict(f) | {"held": f.held, "before": BEFORE.get(f.what, "")} for f in figures]
     found = json.dumps(told, indent=2, ensure_ascii=False)
     if args.file:

@@ -5,7 +5,7 @@ import os
 import re
 import statistics
 from collections import Counter
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from contextlib import AsyncExitStack
 from dataclasses import dataclass, field
 from datetime import timedelta
@@ -30,10 +30,36 @@ POLL = timedelta(milliseconds=2)
 WITHIN = timedelta(seconds=60)
 IDLE = timedelta(seconds=60)
 QUIET = timedelta(seconds=5)  # without an event
-Row = tuple[str, float, str, float | None]  # what, value, unit, budget
+Row = tuple[str, float, str, float | None]  # the first four of a Figure
 REQUESTS = re.compile(r"^apiserver_request_total\{(.*)\} (\S+)$", re.MULTILINE)
 LABEL = re.compile(r'(\w+)="([^"]*)"')
 Look = Callable[[ForeignCluster], bool]
+
+
+@dataclass(frozen=True)
+class Figure:
+    """One line of the table."""
+
+    what: str
+    value: float
+    unit: str
+    budget: float | None
+    ratio: float | None = None  # of one small write, for times
+    least: float | None = None  # of several runs, whose median the value is
+    most: float | None = None
+
+    @property
+    def held(self) -> str:
+        if self.budget is None:
+            return ""
+        return "held" if self.value <= self.budget else "MISSED"
+
+
+def middle(what: str, values: Sequence[float], unit: str, budget: float | None = None) -> Figure:
+    """Return the median of several runs, with the least and the most of them."""
+    found = (statistics.median(values), min(values), max(values))
+    value, least, most = (round(v, 2) for v in found)
+    return Figure(what, value, unit, budget, least=least, most=most)
 
 
 def quantile(values: list[float], share: float) -> float:
@@ -190,10 +216,11 @@ class Clusters:
             writer.close()
 
 
-def resident(lab: Lab, name: str, part: str = LIQO) -> float:
-    """Return the resident memory of one of a cluster's processes, in MiB."""
+def resident(lab: Lab, name: str, part: str = LIQO, *, peak: bool = False) -> float:
+    """Return the resident memory of one of a cluster's processes, in MiB: now, or the most since it started."""
+    field_name = "VmHWM:" if peak else "VmRSS:"
     text = (_process(lab, name, part) / "status").read_text()
-    kib = int(next(line.split()[1] for line in text.splitlines() if line.startswith("VmRSS:")))
+    kib = int(next(line.split()[1] for line in text.splitlines() if line.startswith(field_name)))
     return kib / 1024
 
 

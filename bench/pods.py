@@ -1,7 +1,7 @@
 """One Deployment until all its pods are Ready: through the virtual node, beside the same on both clusters directly.
 
 Each pod through the virtual node exists in two planes, which share this machine's cores; so the same Deployment is
-also started on both clusters at once, with nothing of Liqo between them.
+also started on both clusters at once, with nothing of Liqo between them. Both are done in turn, RUNS times each.
 """
 
 import asyncio
@@ -11,17 +11,31 @@ import sys
 from collections import Counter
 from collections.abc import AsyncIterator, Callable, Sequence
 from contextlib import asynccontextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import timedelta
 from pathlib import Path
 
-from bench.measure import FOREIGN, HOME, IDLE, LABEL, NAME, Clusters, Row, resident, worked
+from bench.measure import FOREIGN, HOME, IDLE, LABEL, NAME, Clusters, Figure, middle, resident, worked
 from liqo.adapters.kube import HttpCluster
 from liqo.api.kinds import CLUSTER_CONFIG, DEPLOYMENT, FOREIGN_CLUSTER, NAMESPACE, POD
 from liqo.api.meta import Key, Wire
-from liqo.api.names import CONFIG_NAME, ENABLED_LABEL, HOME_NAMESPACE_LABEL, NODE_TYPE_LABEL, VIRTUAL_NODE
+from liqo.api.names import (
+    CLUSTERS_ANNOTATION,
+    CONFIG_NAME,
+    ENABLED_LABEL,
+    FOREIGN_CLUSTER_LABEL,
+    HOME_NAMESPACE_LABEL,
+)
 from liqo.runtime.ports import Selection
 
+RUNS = 3
+ONCE = 3_000  # from so many pods on, one run, which takes minutes
+IDLE_WITH = 1_000  # pods that just run, in the minute whose requests are counted
+# A pod needs a create and a delete on foreign, and at home a status and its end; one more for a status that changes on
+# its way to Ready. More would be a write for every step that a kubelet reports.
+REQUESTS_MAX = 3
+CPU_MAX = 40  # ms of the whole machine a pod, which is in two planes
+IDLE_MAX = {HOME: 12, FOREIGN: 10}  # requests a minute and peer
 NODES = 100  # fake ones on each cluster: 110 pods each
 SHOP = "bench"
 DIRECTLY = "bench-directly"
@@ -29,73 +43,95 @@ APP = "app=bench"
 POLL = timedelta(milliseconds=50)
 WITHIN = timedelta(minutes=10)
 SIDES = (HOME, FOREIGN)
+SHOWN = {HOME: "home", FOREIGN: "foreign"}
 OURS = re.compile(r"^liqo_api_requests_total\{(.*)\} (\S+)$", re.MULTILINE)
 
 
-@dataclass(frozen=True)
+@dataclass
 class Run:
-    """What one Deployment took."""
+    """What one Deployment took until all was Ready."""
 
     seconds: float
     cpu: float  # seconds of the whole machine
     ours: dict[str, float]  # seconds of Liqo alone, by side
-    requests: Counter[str]  # by Liqo, of "home" and "foreign" to home's API server and the other
+    requests: Counter[str] = field(default_factory=Counter)
+    """By Liqo, to home's API server and the other's, until all was gone again."""
 
 
-async def measure(clusters: Clusters, sizes: Sequence[int]) -> list[Row]:
-    """Return what pods cost, for each size; needs joined clusters of NODES nodes each."""
-    await _prepare(clusters)
-    rows: list[Row] = []
+async def measure(clusters: Clusters, sizes: Sequence[int]) -> list[Figure]:
+    """Return what pods cost, for each size; needs clusters of NODES nodes each, not joined."""
+    await clusters.create()
+    unjoined = await _idle(clusters) if IDLE_WITH in sizes else None
+    await prepare(clusters)
+    figures: list[Figure] = []
     for count in sizes:
-        direct = await _run(clusters, count, {HOME: DIRECTLY, FOREIGN: DIRECTLY})
-        async with running(clusters, count) as through:
-            rows += _rows(count, direct, through)
-            rows += [
-                (f"  memory of Liqo, {side}", round(resident(clusters.lab, side), 1), "MiB", None)
-                for side in SIDES
-            ]
-            if count == 1_000:
-                rows += await _idle(clusters)
-    return rows
+        direct: list[Run] = []
+        through: list[Run] = []
+        idle: list[Figure] = []
+        runs = 1 if count >= ONCE else RUNS
+        for run in range(runs):
+            direct.append(await _run(clusters, count, {HOME: DIRECTLY, FOREIGN: DIRECTLY}))
+            async with running(clusters, count) as found:
+                through.append(found)
+                if count == IDLE_WITH and unjoined is not None and run == runs - 1:
+                    idle = _idle_figures(unjoined, await _idle(clusters))
+        figures += _figures(count, direct, through)
+        figures += [
+            Figure(
+                f"  peak memory of Liqo with {count:,}, {SHOWN[side]}",
+                round(resident(clusters.lab, side, peak=True), 1),
+                "MiB",
+                None,
+            )
+            for side in SIDES
+        ]
+        figures += idle
+    return figures
 
 
-def _rows(count: int, direct: Run, through: Run) -> list[Row]:
-    requests = {
-        f"  requests a pod, {side}": round(n / count, 2) for side, n in sorted(through.requests.items())
-    }
+def _figures(count: int, direct: Sequence[Run], through: Sequence[Run]) -> list[Figure]:
+    seconds = middle(f"{count:,} pods on both clusters directly", [r.seconds for r in direct], "s")
+    each = 1000 / count  # of seconds for all, in ms
+    most = round(1.1 * seconds.value + 0.2, 2)
     return [
-        (f"{count:,} pods on both clusters directly", round(direct.seconds, 2), "s", None),
-        (
-            f"{count:,} pods through the virtual node",
-            round(through.seconds, 2),
-            "s",
-            round(1.1 * direct.seconds + 0.2, 2),
-        ),
-        ("  CPU a pod, directly, both clusters", round(direct.cpu / count * 1000, 1), "ms", None),
-        (
-            "  CPU a pod, whole machine",
-            round(through.cpu / count * 1000, 1),
+        seconds,
+        middle(f"{count:,} pods through the virtual node", [r.seconds for r in through], "s", most),
+        middle(f"  CPU of each of {count:,}, directly", [r.cpu * each for r in direct], "ms"),
+        middle(
+            f"  CPU of each of {count:,}, whole machine",
+            [r.cpu * each for r in through],
             "ms",
-            40 if count >= 1_000 else None,
+            CPU_MAX if count == 1_000 else None,
         ),
         *(
-            (f"    of that Liqo, {side}", round(seconds / count * 1000, 1), "ms", None)
-            for side, seconds in through.ours.items()
+            middle(
+                f"    of that Liqo, {SHOWN[side]}, each of {count:,}",
+                [r.ours[side] * each for r in through],
+                "ms",
+            )
+            for side in SIDES
         ),
-        *((what, value, "", None) for what, value in requests.items()),
+        *(
+            middle(
+                f"  requests for each of {count:,}, {SHOWN[side]}",
+                [r.requests[side] / count for r in through],
+                "",
+                REQUESTS_MAX,
+            )
+            for side in SIDES
+        ),
     ]
 
 
-async def _prepare(clusters: Clusters) -> None:
-    """Join, offer nearly everything, and make the namespaces."""
-    await clusters.create()
+async def prepare(clusters: Clusters) -> None:
+    """Join, offer nearly everything, and make the namespaces; one for the virtual node of that cluster alone."""
     share = {"spec": {"advertisementConfig": {"outgoing": {"resourceSharingPercentage": 95}}}}
     await clusters.to[FOREIGN].patch(CLUSTER_CONFIG, Key("", CONFIG_NAME), share, manager="bench")
     await clusters.to[HOME].patch(FOREIGN_CLUSTER, Key("", NAME), {"spec": {"join": True}}, manager="bench")
     for side in SIDES:
         await clusters.to[side].apply(NAMESPACE, {"metadata": {"name": DIRECTLY}}, manager="bench")
-    enabled = {"metadata": {"name": SHOP, "labels": {ENABLED_LABEL: "true"}}}
-    await clusters.to[HOME].apply(NAMESPACE, enabled, manager="bench")
+    names = {"name": SHOP, "labels": {ENABLED_LABEL: "true"}, "annotations": {CLUSTERS_ANNOTATION: NAME}}
+    await clusters.to[HOME].apply(NAMESPACE, {"metadata": names}, manager="bench")
     while not await _abroad(clusters):
         await clusters.clock.sleep(POLL)
 
@@ -110,7 +146,7 @@ def _deployment(namespace: str, count: int) -> Wire:
     labels = dict([APP.split("=")])
     spec: Wire = {"containers": [{"name": "web", "image": "web:1"}]}
     if namespace == SHOP:
-        spec["nodeSelector"] = {NODE_TYPE_LABEL: VIRTUAL_NODE}
+        spec["nodeSelector"] = {FOREIGN_CLUSTER_LABEL: NAME}
     template = {"metadata": {"labels": labels}, "spec": spec}
     body = {"replicas": count, "selector": {"matchLabels": labels}, "template": template}
     return {"metadata": {"name": "bench", "namespace": namespace}, "spec": body}
@@ -138,7 +174,7 @@ async def _deployed(
     async with asyncio.TaskGroup() as group:
         for pods in watches.values():
             await pods.begin(group)
-        before, worked_before = await _ours(clusters), _worked(clusters)
+        before, worked_before = await sent(clusters), _worked(clusters)
         cpu, began = _busy(), clusters.clock.now()
         await asyncio.gather(
             *(clusters.to[s].create(DEPLOYMENT, _deployment(ns, count)) for s, ns in made.items())
@@ -147,13 +183,16 @@ async def _deployed(
             await asyncio.gather(*(pods.until(lambda p: len(p.ready) >= count) for pods in watches.values()))
         took, cpu = clusters.clock.now() - began, _busy() - cpu
         ours = {side: now - worked_before[side] for side, now in _worked(clusters).items()}
-        after = await _ours(clusters)
+        after = await sent(clusters)
         print(f"{count} pods in {'/'.join(made.values())}: {took.total_seconds():.2f} s", file=sys.stderr)
-        yield Run(took.total_seconds(), cpu, ours, after - before)
+        run = Run(took.total_seconds(), cpu, ours)
+        yield run
+        kept = await sent(clusters)
         for side, namespace in made.items():
             await clusters.to[side].delete(DEPLOYMENT, Key(namespace, "bench"))
         async with asyncio.timeout(WITHIN.total_seconds()):
             await asyncio.gather(*(pods.until(lambda p: not p.there) for pods in watches.values()))
+        run.requests = after - before + (await sent(clusters) - kept)
         for pods in watches.values():
             pods.end()  # the group waits for it
 
@@ -200,22 +239,46 @@ class _Pods:
                 self.ready.add(name)
 
 
-async def _idle(clusters: Clusters) -> list[Row]:
-    """Return the requests of Liqo in a minute in which all pods just run."""
+@dataclass(frozen=True)
+class _Idle:
+    """What went on in a minute in which nothing should."""
+
+    requests: Counter[str]
+    cores: float  # that were busy, with whatever else this machine does
+
+
+async def _idle(clusters: Clusters) -> _Idle:
     await clusters.quiet(HOME)
-    before = await _ours(clusters)
+    before, cpu = await sent(clusters), _busy()
     await clusters.clock.sleep(IDLE)
-    found = await _ours(clusters) - before
-    return [(f"  requests an idle minute, {side}", n, "", None) for side, n in sorted(found.items())]
+    return _Idle(await sent(clusters) - before, (_busy() - cpu) / IDLE.total_seconds())
 
 
-async def _ours(clusters: Clusters) -> Counter[str]:
-    """Return the requests that the Liqo of both clusters has sent, by where to."""
+def _idle_figures(unjoined: _Idle, running: _Idle) -> list[Figure]:
+    """Return what the one peer adds to the requests of a minute, with all pods running."""
+    with_pods = f"{IDLE_WITH:,} pods"
+    return [
+        *(
+            Figure(
+                f"requests an idle minute and peer, {with_pods}, {SHOWN[side]}",
+                running.requests[side] - unjoined.requests[side],
+                "",
+                IDLE_MAX[side],
+            )
+            for side in SIDES
+        ),
+        Figure("cores busy in an idle minute, not joined", round(unjoined.cores, 2), "", None),
+        Figure(f"cores busy in an idle minute, {with_pods}", round(running.cores, 2), "", None),
+    ]
+
+
+async def sent(clusters: Clusters) -> Counter[str]:
+    """Return the requests that the Liqo of both clusters has sent, by the cluster whose API server they went to."""
     found: Counter[str] = Counter()
     for side in SIDES:
         for labels, value in OURS.findall(await clusters.told(side)):
             here = dict(LABEL.findall(labels))["cluster"] == "home"
-            found["home" if here == (side == HOME) else "foreign"] += int(float(value))
+            found[HOME if here == (side == HOME) else FOREIGN] += int(float(value))
     return found
 
 

@@ -1,13 +1,14 @@
-"""What a running Liqo holds: memory, tasks, files."""
+"""What a running Liqo holds: memory, tasks, watches, files."""
 
 import re
 import urllib.request
+from collections import Counter
 from dataclasses import dataclass
 from pathlib import Path
 
 from liqo.lab.lab import LIQO, Lab
 
-TASKS = re.compile(r"^liqo_tasks (\S+)$", re.MULTILINE)
+GAUGE = re.compile(r"^liqo_(tasks|watches)(?:\{.*\})? (\S+)$", re.MULTILINE)
 
 
 @dataclass(frozen=True)
@@ -16,6 +17,7 @@ class Look:
 
     memory: float  # MiB
     tasks: int
+    watches: int
     files: int
 
 
@@ -25,8 +27,10 @@ def look_at(lab: Lab, side: str) -> Look:
     process = Path(f"/proc/{next(c.pid for c in status.components if c.name == LIQO)}")
     memory = next(line for line in (process / "status").read_text().splitlines() if line.startswith("VmRSS:"))
     address, port = lab.cluster(side).reach(LIQO)
+    found = Counter[str]()
     with urllib.request.urlopen(f"http://{address}:{port}/metrics", timeout=30) as answer:
-        found = TASKS.search(answer.read().decode())
-    assert found
+        for gauge, value in GAUGE.findall(answer.read().decode()):
+            found[gauge] += int(float(value))
+    assert set(found) == {"tasks", "watches"}
     files = sum(1 for _ in (process / "fd").iterdir())
-    return Look(int(memory.split()[1]) / 1024, int(float(found[1])), files)
+    return Look(round(int(memory.split()[1]) / 1024, 1), found["tasks"], found["watches"], files)

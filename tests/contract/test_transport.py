@@ -310,6 +310,42 @@ async def test_requests_are_counted_by_what_they_were_and_not_by_what_a_server_m
         assert metrics.registry.get_sample_value("liqo_api_requests_total", labels) == 1
 
 
+async def test_a_watch_counts_as_open_until_it_ends_whoever_ends_it() -> None:
+    metrics = Metrics(CollectorRegistry())
+
+    def count() -> float | None:
+        return metrics.registry.get_sample_value("liqo_watches", {"cluster": "foreign"})
+
+    for ender in ("whoever reads", "we", "the server"):
+        begun, over = asyncio.Event(), asyncio.Event()
+
+        async def handler(request: web.BaseRequest, over: asyncio.Event = over) -> web.StreamResponse:
+            response = web.StreamResponse()
+            await response.prepare(request)
+            await response.write(b'{"type":"BOOKMARK"}\n')
+            await over.wait()
+            return response
+
+        async def read(cluster: HttpCluster, begun: asyncio.Event = begun) -> None:
+            async for _ in cluster.watch(Selection(CONFIG_MAP), "1"):
+                begun.set()
+
+        async with served(handler) as server, reached(server, metrics=metrics, role="foreign") as cluster:
+            reading = asyncio.ensure_future(read(cluster))
+            await begun.wait()
+            assert count() == 1
+            match ender:
+                case "whoever reads":
+                    reading.cancel()
+                case "we":
+                    await cluster.close()
+                case _:
+                    over.set()
+            await asyncio.gather(reading, return_exceptions=True)
+            assert count() == 0
+            over.set()
+
+
 def make_server_context(folder: Path, host: str) -> tuple[ssl.SSLContext, str]:
     """Return the context of a server with a certificate of its own for a host, and that certificate."""
     made = issue(host, None)

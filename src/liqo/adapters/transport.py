@@ -124,6 +124,7 @@ class Transport:
                 raise
             response = await self._open(request)
         self.streams.add(response)
+        self._count_open(1)
         try:
             async for line in split_lines(response.content):
                 yield line
@@ -133,6 +134,7 @@ class Transport:
             raise self._unreachable(request, exc) from exc
         finally:
             self.streams.discard(response)
+            self._count_open(-1)
             _drop(response)
 
     async def _send_once(self, request: Request) -> Answer:
@@ -241,6 +243,10 @@ class Transport:
         if self.metrics is not None:
             counted = code if code in _COUNTED else code // 100 * 100
             self.metrics.observe_request(self.role, request.verb, request.resource, counted, took)
+
+    def _count_open(self, change: int) -> None:
+        if self.metrics is not None:
+            self.metrics.watches.labels(self.role).inc(change)
 
     def _unreachable(self, request: Request, exc: Exception) -> Fault:
         """Return what a failure below HTTP means."""

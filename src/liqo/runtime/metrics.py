@@ -63,6 +63,12 @@ class Metrics:
             buckets=REQUEST_BUCKETS,
             registry=registry,
         )
+        self.watches = Gauge(
+            "liqo_watches",
+            "Watches open to API servers; those of a peering go with it, and more are a leak.",
+            ["cluster"],
+            registry=registry,
+        )
         self.leader = Gauge(
             "liqo_leader",
             "1 while this process leads, 0 while it stands by.",
