@@ -110,6 +110,8 @@ class Peers:
         """End all peerings and wait until both are as before."""
         for side in ("rome", "milan"):
             self.lab.kubectl(side, "delete", "fc", "--all", "--wait=false")
+            # Nobody takes back what a made-up cluster has asked.
+            self.lab.kubectl(side, "delete", "fr", "--all", "-n", "liqo", "--wait=false")
         for side in ("rome", "milan"):
             self.until(partial(self.is_apart, side))
 
