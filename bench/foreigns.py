@@ -13,6 +13,7 @@ import base64
 import json
 import ssl
 import sys
+from contextlib import suppress
 from dataclasses import dataclass
 from datetime import timedelta
 from functools import partial
@@ -107,10 +108,11 @@ async def maps(request: web.BaseRequest) -> web.StreamResponse:
     response = web.StreamResponse()
     await response.prepare(request)
     end = CLOCK.now() + timedelta(seconds=int(query["timeoutSeconds"]))
-    while (left := end - CLOCK.now()) > timedelta():
-        await CLOCK.sleep(min(left, BOOKMARK))
-        line: Wire = {"type": "BOOKMARK", "object": {"metadata": {"resourceVersion": "1"}}}
-        await response.write(json.dumps(line).encode() + b"\n")
+    line: Wire = {"type": "BOOKMARK", "object": {"metadata": {"resourceVersion": "1"}}}
+    with suppress(ConnectionError):  # home may end it first
+        while (left := end - CLOCK.now()) > timedelta():
+            await CLOCK.sleep(min(left, BOOKMARK))
+            await response.write(json.dumps(line).encode() + b"\n")
     return response
 
 
