@@ -1,6 +1,7 @@
 """Pod networks: what a cluster tells of its own, and what is believed of another's; pure."""
 
 from collections.abc import Iterable, Sequence
+from functools import lru_cache
 from ipaddress import IPv4Network, IPv6Network, collapse_addresses, ip_address, ip_network
 
 from liqo.api.meta import Wire
@@ -48,6 +49,9 @@ def is_inside(address: str, cidrs: Sequence[str]) -> bool:
     return any(n is not None and n.version == found.version and found in n for n in networks)
 
 
+@lru_cache(
+    maxsize=8_192
+)  # CIDRS_MAX of 128 clusters; each decision looks at all of them and at all nodes again
 def parse_cidr(text: str) -> Network | None:
     """Return a network, or that of one address; None if it is neither."""
     try:

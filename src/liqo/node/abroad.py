@@ -34,21 +34,31 @@ class Abroad:
     _known: dict[str, dict[str, Place]] = field(default_factory=dict)  # by cluster, then namespace
     _claims: dict[str, Claim] = field(default_factory=dict)  # by cluster
     _believed: dict[str, list[str]] = field(default_factory=dict)  # pod networks, by cluster
+    _ours: list[str] | None = None  # what they were weighed against; None: they have to be weighed again
 
     def told(self, cluster_id: str, places: Mapping[str, Place], claim: Claim) -> set[str]:
         """Take what a cluster's map says; return the namespaces for which that is news."""
-        before, believed = self._known.get(cluster_id, {}), self._believed
-        self._known[cluster_id], self._claims[cluster_id] = dict(places), claim
-        nodes = self.real_nodes()
-        self._believed = believe(self._claims, [*own_cidrs(nodes), *addresses_of(nodes), *self.closed()])
+        before = self._known.get(cluster_id, {})
+        self._known[cluster_id] = dict(places)
         news = {name for name in {*before, *places} if before.get(name) != places.get(name)}
-        moved = {i for i in self._claims if believed.get(i) != self._believed[i]}
+        moved = self._weigh(cluster_id, claim)
         return news | {name for i in moved for name in self._known[i]}
+
+    def _weigh(self, cluster_id: str, claim: Claim) -> set[str]:
+        """Take a cluster's claim; return the clusters of which something else is believed for it, mostly none."""
+        nodes, believed = self.real_nodes(), self._believed
+        ours = [*own_cidrs(nodes), *addresses_of(nodes), *self.closed()]
+        if ours == self._ours and claim == self._claims.get(cluster_id):
+            return set()
+        self._ours, self._claims[cluster_id] = ours, claim
+        self._believed = believe(self._claims, ours)
+        return {i for i in self._claims if believed.get(i) != self._believed[i]}
 
     def forget(self, cluster_id: str) -> None:
         """Forget a cluster to which there is no way any more."""
         for known in (self._known, self._claims, self._believed):
             known.pop(cluster_id, None)
+        self._ours = None
 
     def refused(self, cluster_id: str) -> list[str]:
         """Return which of the pod networks that a cluster is said to have are not believed."""
