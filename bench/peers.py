@@ -11,6 +11,7 @@ import tempfile
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
+from datetime import timedelta
 from pathlib import Path
 from typing import Any
 
@@ -24,6 +25,7 @@ from liqo.runtime.ports import Selection
 
 PEERS = 128  # with the real one
 PODS = 1_000
+LOOK = timedelta(seconds=1)  # a list of all is a megabyte, and home's API server has other work
 ONE_PEER_MAX, EACH_MAX, ALL_MAX = 100, 0.7, 250  # MiB
 
 
@@ -119,7 +121,7 @@ async def _all_ready(clusters: Clusters, count: int) -> None:
             ready = [c for c in told if c["type"] == ConditionType.NODE_READY and c["status"] == "True"]
             if len(ready) == count:
                 return
-            await clusters.clock.sleep(pods.POLL)
+            await clusters.clock.sleep(LOOK)
 
 
 @asynccontextmanager
