@@ -49,9 +49,8 @@ def is_inside(address: str, cidrs: Sequence[str]) -> bool:
     return any(n is not None and n.version == found.version and found in n for n in networks)
 
 
-@lru_cache(
-    maxsize=8_192
-)  # CIDRS_MAX of 128 clusters; each decision looks at all of them and at all nodes again
+# CIDRS_MAX of 128 clusters: each decision looks at all of them and at all nodes again.
+@lru_cache(maxsize=8_192)
 def parse_cidr(text: str) -> Network | None:
     """Return a network, or that of one address; None if it is neither."""
     try:
