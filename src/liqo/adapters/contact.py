@@ -71,6 +71,7 @@ class HttpContact:
     clock: Clock
     random: Random
     metrics: Metrics
+    knocking: timedelta = KNOCKING  # how long it is sent again to a server whose line of strangers is full
 
     async def meet(
         self,
@@ -177,7 +178,7 @@ class HttpContact:
         cluster = self._open(server, context, None)
         try:
             path = CONFIG_MAP.path(namespace, WELL_KNOWN_CONFIG_MAP)
-            wire, headers = await knock(lambda: cluster.fetch_with_headers(path), self.clock, self.random)
+            wire, headers = await self._knock(lambda: cluster.fetch_with_headers(path))
         except (Forbidden, Absent) as fault:
             raise Unavailable(
                 f"{server} shows no well-known document in namespace {namespace}",
@@ -213,6 +214,9 @@ class HttpContact:
         finally:
             await cluster.close()
 
+    async def _knock(self, send: Callable[[], Awaitable[T]]) -> T:
+        return await knock(send, self.clock, self.random, within=self.knocking)
+
     async def ask(
         self, met: Met, namespace: str, request: Wire, *, token: Secret | None = None
     ) -> Sequence[str]:
@@ -233,9 +237,7 @@ class HttpContact:
         cluster = self._open(entry, context, name, token)
         try:
             path = FEDERATION_REQUEST.path(namespace)
-            _, headers = await knock(
-                lambda: cluster.post_with_headers(path, request), self.clock, self.random
-            )
+            _, headers = await self._knock(lambda: cluster.post_with_headers(path, request))
         except NotTrusted as fault:
             if not met.ca_pem or fault.reason != Reason.CA_NOT_TRUSTED:
                 raise
@@ -250,7 +252,9 @@ class HttpContact:
         return [_warning_text(value) for value in headers.getall("Warning", [])]
 
 
-async def knock(send: Callable[[], Awaitable[T]], clock: Clock, random: Random) -> T:
+async def knock(
+    send: Callable[[], Awaitable[T]], clock: Clock, random: Random, *, within: timedelta = KNOCKING
+) -> T:
     """Send until there is a place in the line of strangers; return the answer.
 
     In a flood, who waits for as long as that line asks for is always behind those who do not. A server that asks for
@@ -259,7 +263,7 @@ async def knock(send: Callable[[], Awaitable[T]], clock: Clock, random: Random) 
     Raises:
         Overloaded: there was no place for a few seconds.
     """
-    end = clock.now() + KNOCKING
+    end = clock.now() + within
     while True:
         try:
             return await send()

@@ -173,6 +173,7 @@ class _Agent:
             clock=self._clock,
             random=self._random,
             metrics=self._metrics,
+            knocking=timedelta(),  # whoever says that he has no place is there
         )
         self._prover = LanProver(contact=contact, clock=self._clock, heard=self._hear_proof)
         self._rooms = LanClusters(

@@ -4,7 +4,7 @@ import asyncio
 import ssl
 from collections.abc import AsyncIterator
 from dataclasses import dataclass, field
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from functools import partial
 
 import pytest
@@ -82,6 +82,7 @@ def make_contact() -> HttpContact:
         clock=SystemClock(),
         random=SystemRandom(),
         metrics=Metrics(CollectorRegistry()),
+        knocking=timedelta(),  # as the agent has it
     )
 
 
