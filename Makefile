@@ -18,7 +18,7 @@ down: .venv/.synced ## stop all clusters that demo, tests or you started
 	@$(RUN)/liqo lab down
 
 test: check-fast .venv/.lab ## everything but the long tests; what has to pass before a change goes in
-	@$(TESTS) -n 2 --dist loadfile -m "not long" tests
+	@$(TESTS) -n 3 --dist loadfile -m "not long" tests
 
 test-long: .venv/.synced .venv/.lab ## tests that take minutes: crowds, faults, floods
 	@$(TESTS) -m long tests
