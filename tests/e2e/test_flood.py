@@ -138,7 +138,6 @@ def test_a_minute_of_strangers_holds_up_nobody_who_is_known_or_invited_and_other
     assert crowd.queue.most() <= MAX_PENDING
 
 
-@pytest.mark.long
 @pytest.mark.parametrize("crowd", ["Manual"], indirect=True)
 def test_what_was_stored_beyond_that_while_no_webhook_answered_goes(crowd: Crowd) -> None:
     lab = crowd.peers.lab

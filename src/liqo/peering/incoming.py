@@ -26,6 +26,9 @@ from liqo.api.reasons import Reason
 from liqo.peering.pins import known_by
 from liqo.peering.places import is_listed
 
+LOOK_AGAIN = timedelta(
+    seconds=10
+)  # whose name comes first in the same second takes the place of one that was in
 CALL_BACK_WITHIN = timedelta(seconds=30)
 TELL_WITHIN = timedelta(
     seconds=20
@@ -169,7 +172,8 @@ def decide(seen: Seen, now: datetime) -> Decision:
         forget = created_at(newest) + seen.forget_after
         if now >= forget:
             return Decision(move=Move.END, newest=None, over=ordered)
-        return Decision(move=Move.REST, newest=newest, over=over, wake=forget - now)
+        wake = min(forget - now, LOOK_AGAIN) if seen.stranger else forget - now
+        return Decision(move=Move.REST, newest=newest, over=over, wake=wake)
     return Decision(move=Move.CALL_BACK, newest=newest, over=over)
 
 
