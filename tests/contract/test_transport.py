@@ -167,23 +167,30 @@ async def test_how_a_watch_ends(name: str, monkeypatch: pytest.MonkeyPatch) -> N
         assert caught.value.reason == reason
 
 
+def until(over: asyncio.Event) -> Handler:
+    """Return what answers a watch with one event, and goes on until it is told to end."""
+
+    async def handler(request: web.BaseRequest) -> web.StreamResponse:
+        response = web.StreamResponse()
+        await response.prepare(request)
+        await response.write(b'{"type":"BOOKMARK"}\n')
+        await over.wait()
+        return response
+
+    return handler
+
+
+async def read(cluster: HttpCluster, begun: asyncio.Event) -> None:
+    """Read a watch to its end, and tell when it has begun."""
+    async for _ in cluster.watch(Selection(CONFIG_MAP), "1"):
+        begun.set()
+
+
 async def test_a_watch_ends_when_we_close_its_connection_or_believe_another_ca() -> None:
     for end in (HttpCluster.close, lambda cluster: cluster.trust(None)):
         begun, over = asyncio.Event(), asyncio.Event()
-
-        async def handler(request: web.BaseRequest, over: asyncio.Event = over) -> web.StreamResponse:
-            response = web.StreamResponse()
-            await response.prepare(request)
-            await response.write(b'{"type":"BOOKMARK"}\n')
-            await over.wait()
-            return response
-
-        async def read(cluster: HttpCluster, begun: asyncio.Event = begun) -> None:
-            async for _ in cluster.watch(Selection(CONFIG_MAP), "1"):
-                begun.set()
-
-        async with served(handler) as server, reached(server) as cluster:
-            reading = asyncio.ensure_future(read(cluster))
+        async with served(until(over)) as server, reached(server) as cluster:
+            reading = asyncio.ensure_future(read(cluster, begun))
             await begun.wait()
             await end(cluster)
             done, _ = await asyncio.wait({reading}, timeout=10)
@@ -318,20 +325,8 @@ async def test_a_watch_counts_as_open_until_it_ends_whoever_ends_it() -> None:
 
     for ender in ("whoever reads", "we", "the server"):
         begun, over = asyncio.Event(), asyncio.Event()
-
-        async def handler(request: web.BaseRequest, over: asyncio.Event = over) -> web.StreamResponse:
-            response = web.StreamResponse()
-            await response.prepare(request)
-            await response.write(b'{"type":"BOOKMARK"}\n')
-            await over.wait()
-            return response
-
-        async def read(cluster: HttpCluster, begun: asyncio.Event = begun) -> None:
-            async for _ in cluster.watch(Selection(CONFIG_MAP), "1"):
-                begun.set()
-
-        async with served(handler) as server, reached(server, metrics=metrics, role="foreign") as cluster:
-            reading = asyncio.ensure_future(read(cluster))
+        async with served(until(over)) as server, reached(server, metrics=metrics, role="foreign") as cluster:
+            reading = asyncio.ensure_future(read(cluster, begun))
             await begun.wait()
             assert count() == 1
             match ender:
