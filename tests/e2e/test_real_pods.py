@@ -70,9 +70,8 @@ def shop(real_shop: Shop) -> Shop:
 
 @pytest.fixture
 def pod(shop: Shop) -> str:
-    return next(
-        str(p["metadata"]["name"]) for p in shop.at_home() if "app" in p["metadata"].get("labels", {})
-    )
+    """The web server; other tests' pods may still be ending beside it."""
+    return shop.kubectl("get", "pods", "-l", "app=web", "-o", "name").strip().removeprefix("pod/")
 
 
 def run(shop: Shop, *argv: str, data: str | None = None) -> subprocess.CompletedProcess[str]:
