@@ -38,7 +38,7 @@ from liqo.api.rights import (
 from liqo.node.forge_pod import forge_pod
 from liqo.runtime.ports import Selection
 from liqo.sharing.place import BOUND
-from rights_lab import NS, clear, forge_binding, forge_token_request
+from rights_lab import NS, clear, forge_advertisement, forge_binding, forge_request, forge_token_request
 
 A, B, C = (
     "efghijklmnopqrstuvwxyz234567abcd",
@@ -60,30 +60,6 @@ class Try:
     who: str
     attack: Attack
     open_to: str = ""
-
-
-def forge_request(name: str, *, invite: str = "", **metadata: object) -> Wire:
-    spec: Wire = {
-        "protocol": 1,
-        "clusterID": name[: len(A)],
-        "clusterName": "rome",
-        "namespace": "liqo",
-        "keys": {"keys": []},
-        "kubeConfig": "sealed",
-        "proof": "proof",
-        **({"invite": invite} if invite else {}),
-    }
-    return {
-        "apiVersion": FEDERATION_REQUEST.api_version,
-        "kind": FEDERATION_REQUEST.kind,
-        "metadata": {"name": name, "namespace": NS, **metadata},
-        "spec": spec,
-    }
-
-
-def forge_advertisement(cluster_id: str, **metadata: object) -> Wire:
-    spec = {"protocol": 1, "clusterID": cluster_id, "clusterName": "m", "phase": "Offered", "answers": "a"}
-    return {"metadata": {"name": cluster_id, "namespace": NS, **metadata}, "spec": spec}
 
 
 def forge_own_pod(namespace: str = PLACE_A, **spec: object) -> Wire:

@@ -16,6 +16,7 @@ from liqo.adapters.kubeconfig import Access, make_context, read_kubeconfig
 from liqo.api.kinds import (
     ADMISSION_POLICY_BINDING,
     CUSTOM_RESOURCE_DEFINITION,
+    FEDERATION_REQUEST,
     MUTATING_WEBHOOK,
     NAMESPACE,
     ROLE_BINDING,
@@ -236,6 +237,32 @@ async def _resources(admin: HttpCluster) -> list[str]:
         group = answer["groupVersion"].rpartition("/")[0]
         found |= {f"{resource['name']}.{group}".rstrip(".") for resource in answer["resources"]}
     return sorted(found)
+
+
+def forge_request(name: str, *, invite: str = "", **metadata: object) -> Wire:
+    """Return a FederationRequest as the cluster sends it whose id the name begins with."""
+    spec: Wire = {
+        "protocol": 1,
+        "clusterID": name[: len(ID)],
+        "clusterName": "rome",
+        "namespace": "liqo",
+        "keys": {"keys": []},
+        "kubeConfig": "sealed",
+        "proof": "proof",
+        **({"invite": invite} if invite else {}),
+    }
+    return {
+        "apiVersion": FEDERATION_REQUEST.api_version,
+        "kind": FEDERATION_REQUEST.kind,
+        "metadata": {"name": name, "namespace": NS, **metadata},
+        "spec": spec,
+    }
+
+
+def forge_advertisement(cluster_id: str, **metadata: object) -> Wire:
+    """Return an Advertisement, as a foreign cluster offers it."""
+    spec = {"protocol": 1, "clusterID": cluster_id, "clusterName": "m", "phase": "Offered", "answers": "a"}
+    return {"metadata": {"name": cluster_id, "namespace": NS, **metadata}, "spec": spec}
 
 
 def forge_token_request(seconds: int) -> Wire:

@@ -2,9 +2,13 @@
 
 import fcntl
 import os
+import pty
 import signal
 import struct
+import subprocess
 import termios
+
+from liqo.lab.status import Command
 
 RESIZED = """
 until stty size | grep -qx "33 101"; do sleep 0.05; done
@@ -31,3 +35,23 @@ def read_until(terminal: int, mark: bytes) -> bytes:
     while mark not in seen:
         seen += os.read(terminal, 1024)
     return seen
+
+
+def follow_size(command: Command) -> None:
+    """Run a command that runs RESIZED somewhere, in a terminal of ours that changes its size."""
+    ours, theirs = pty.openpty()
+    try:
+        resize(theirs, 33, 101)
+        with subprocess.Popen(
+            command.argv, env=command.env, stdin=theirs, stdout=theirs, stderr=theirs, start_new_session=True
+        ) as process:
+            read_until(ours, b"33 101")
+            resize(theirs, 44, 155, process.pid)
+            read_until(ours, b"44 155")
+            os.write(ours, b"yes\n")
+            read_until(ours, b"got yes")
+            os.write(ours, b"bye\n")  # only now, since fake pods take no care of a terminal's last words
+            assert process.wait(30) == 0
+    finally:
+        os.close(ours)
+        os.close(theirs)

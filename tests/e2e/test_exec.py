@@ -8,7 +8,6 @@ end of its input, so that `kubectl cp` into a pod hangs with or without Liqo, an
 import hashlib
 import json
 import os
-import pty
 import random
 import subprocess
 import sys
@@ -26,7 +25,7 @@ from liqo.lab import plane
 from liqo.lab.nodes import forge_kwok_config
 from liqo.lab.pytest_plugin import Eventually, LabFactory
 from offloading import FOREIGN, HOME, Shop, abroad
-from terminals import RESIZED, read_until, resize
+from terminals import RESIZED, follow_size
 
 pytestmark = pytest.mark.lab
 
@@ -114,22 +113,7 @@ def test_exec_under_a_terminal_follows_its_size(pod: Shop) -> None:
             *("sh", "-c", RESIZED),
         ],
     )
-    ours, theirs = pty.openpty()
-    try:
-        resize(theirs, 33, 101)
-        with subprocess.Popen(
-            command.argv, env=command.env, stdin=theirs, stdout=theirs, stderr=theirs, start_new_session=True
-        ) as process:
-            read_until(ours, b"33 101")
-            resize(theirs, 44, 155, process.pid)
-            read_until(ours, b"44 155")
-            os.write(ours, b"yes\n")
-            read_until(ours, b"got yes")
-            os.write(ours, b"bye\n")  # only now, since fake pods take no care of a terminal's last words
-            assert process.wait(30) == 0
-    finally:
-        os.close(ours)
-        os.close(theirs)
+    follow_size(command)
 
 
 @pytest.mark.parametrize("mebibytes", [3, pytest.param(100, marks=pytest.mark.long)])

@@ -6,7 +6,6 @@ packets between pods, a container that takes its time to end.
 
 import hashlib
 import os
-import pty
 import random
 import subprocess
 import sys
@@ -20,7 +19,7 @@ from liqo.lab.image import IMAGE
 from liqo.lab.lab import LIQO
 from offloading import FOREIGN, HOME, Shop, abroad, is_ready
 from offloading import REAL_NAMESPACE as NAMESPACE
-from terminals import RESIZED, read_until, resize
+from terminals import RESIZED, follow_size
 
 pytestmark = [
     pytest.mark.lab,
@@ -178,22 +177,7 @@ def test_a_command_under_a_terminal_follows_its_size(shop: Shop, pod: str) -> No
     command = shop.peers.lab.command(
         HOME, ["kubectl", "-n", NAMESPACE, "exec", "-it", pod, "--", "sh", "-c", RESIZED]
     )
-    ours, theirs = pty.openpty()
-    try:
-        resize(theirs, 33, 101)
-        with subprocess.Popen(
-            command.argv, env=command.env, stdin=theirs, stdout=theirs, stderr=theirs, start_new_session=True
-        ) as process:
-            read_until(ours, b"33 101")
-            resize(theirs, 44, 155, process.pid)
-            read_until(ours, b"44 155")
-            os.write(ours, b"yes\n")
-            read_until(ours, b"got yes")
-            os.write(ours, b"bye\n")
-            assert process.wait(30) == 0
-    finally:
-        os.close(ours)
-        os.close(theirs)
+    follow_size(command)
 
 
 def test_a_service_answers_from_the_pods_of_both_clusters_in_both(shop: Shop) -> None:

@@ -22,8 +22,6 @@ from attack_table import (
     TRIES,
     A,
     B,
-    forge_advertisement,
-    forge_request,
 )
 from liqo.adapters.kube import HttpCluster
 from liqo.api.kinds import (
@@ -69,7 +67,17 @@ from liqo.errors import Fault, Refused
 from liqo.install.policies import forge_policies
 from liqo.install.rights import UNAUTHENTICATED
 from liqo.sharing.place import BOUND, forge_place
-from rights_lab import NS, Bench, clear, eventually, forge_binding, grant, refused
+from rights_lab import (
+    NS,
+    Bench,
+    clear,
+    eventually,
+    forge_advertisement,
+    forge_binding,
+    forge_request,
+    grant,
+    refused,
+)
 
 pytestmark = pytest.mark.lab
 

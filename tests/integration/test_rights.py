@@ -39,6 +39,8 @@ from rights_lab import (
     allowed,
     clear,
     eventually,
+    forge_advertisement,
+    forge_request,
     forge_token_request,
     grant,
     rules,
@@ -48,35 +50,6 @@ from rights_lab import (
 pytestmark = pytest.mark.lab
 
 NODE_METRICS = Kind("metrics.k8s.io", "v1beta1", "NodeMetrics", "nodes", namespaced=False)
-
-
-def forge_request(name: str, **metadata: object) -> Wire:
-    spec = {
-        "protocol": 1,
-        "clusterID": ID,
-        "clusterName": "rome",
-        "namespace": "liqo",
-        "keys": {"keys": []},
-        "kubeConfig": "sealed",
-        "proof": "proof",
-    }
-    return {
-        "apiVersion": FEDERATION_REQUEST.api_version,
-        "kind": FEDERATION_REQUEST.kind,
-        "metadata": {"name": name, "namespace": NS, **metadata},
-        "spec": spec,
-    }
-
-
-def forge_advertisement(cluster_id: str, **metadata: object) -> Wire:
-    spec = {
-        "protocol": 1,
-        "clusterID": cluster_id,
-        "clusterName": "milan",
-        "phase": "Offered",
-        "answers": "a",
-    }
-    return {"metadata": {"name": cluster_id, "namespace": NS, **metadata}, "spec": spec}
 
 
 # Strangers.
@@ -167,17 +140,15 @@ async def test_an_invite_creates_a_request_that_names_it_and_nothing_else(bench:
     )
     request = (FEDERATION_REQUEST.resource, "create")
     assert await allowed(bench, user, NS) == await allowed(bench, anybody, NS) | {request}
-    wire = forge_request(f"{ID}-guest")
-    wire["spec"]["invite"] = name
+    wire = forge_request(f"{ID}-guest", invite=name)
     await clear(bench.admin, FEDERATION_REQUEST, Key(NS, f"{ID}-guest"))
     await eventually(partial(guest.create, FEDERATION_REQUEST, wire))
 
 
-@pytest.mark.parametrize("named", ["invite-another", None])
-async def test_an_invite_s_token_names_no_other_invite(bench: Bench, named: str | None) -> None:
+@pytest.mark.parametrize("named", ["invite-another", ""])
+async def test_an_invite_s_token_names_no_other_invite(bench: Bench, named: str) -> None:
     guest, name = await invited(bench, f"{INVITE_PREFIX}mine"), f"{ID}-other"
-    wire = forge_request(name)
-    wire["spec"] |= {"invite": named} if named else {}
+    wire = forge_request(name, invite=named)
 
     async def attack() -> None:
         await clear(bench.admin, FEDERATION_REQUEST, Key(NS, name))
@@ -188,8 +159,7 @@ async def test_an_invite_s_token_names_no_other_invite(bench: Bench, named: str 
 
 async def test_a_stranger_names_no_invite(bench: Bench) -> None:
     stranger, name = bench.stranger(), f"{ID}-named"
-    wire = forge_request(name)
-    wire["spec"]["invite"] = f"{INVITE_PREFIX}mine"
+    wire = forge_request(name, invite=f"{INVITE_PREFIX}mine")
 
     async def attack() -> None:
         await clear(bench.admin, FEDERATION_REQUEST, Key(NS, name))
