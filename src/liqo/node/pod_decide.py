@@ -7,7 +7,8 @@ bound to the virtual node   another pod of that name  that one is deleted first
 bound, never ran            none                      created
 bound, ran                  none                      failed at home: taken away, and not run a second time
 bound                       there                     its status is told at home
-over                        –                         nothing: what is over stays over
+over                        over in the same way      what else is said of it is told at home
+over                        anything else             nothing: what is over stays over; deleted there if it runs
 being deleted               there                     deleted there, with the same grace
 being deleted               none                      deleted at home
 """
@@ -52,14 +53,20 @@ def decide(home: Wire | None, remote: Wire | None) -> Decision:
         return Decision(Move.REST if _is_ending(remote) else Move.TAKE_DOWN)
     if _is_ending(home):
         return _end(home, remote)
-    over = (home.get("status") or {}).get("phase") in OVER
+    if is_over(home):
+        return _rest(home, remote)
     if remote is None:
-        if over:
-            return Decision(Move.REST)
         return Decision(Move.FAIL if has_run(home) else Move.CREATE)
-    if over and not is_over(remote):
-        return Decision(Move.REST if _is_ending(remote) else Move.TAKE_DOWN)
-    return Decision(Move.REST if over else Move.TELL)
+    return Decision(Move.TELL)
+
+
+def _rest(home: Wire, remote: Wire | None) -> Decision:
+    if remote is None or _is_ending(remote):
+        return Decision(Move.REST)
+    if not is_over(remote):
+        return Decision(Move.TAKE_DOWN)
+    # A kubelet has a last word on a pod that is over: that its sandbox is gone.
+    return Decision(Move.TELL if _outcome(home) == _outcome(remote) else Move.REST)
 
 
 def _end(home: Wire, remote: Wire | None) -> Decision:
@@ -85,6 +92,10 @@ def has_run(home: Wire) -> bool:
 def is_over(pod: Wire) -> bool:
     """Return whether a pod will not run again."""
     return (pod.get("status") or {}).get("phase") in OVER
+
+
+def _outcome(pod: Wire) -> tuple[str, str]:
+    return pod["status"]["phase"], pod["status"].get("reason") or ""
 
 
 def _is_ending(pod: Wire) -> bool:

@@ -6,11 +6,13 @@ from liqo.api.meta import Wire
 from liqo.node.pod_decide import Decision, Move, decide
 
 
-def at_home(phase: str = "Pending", *, ran: bool = False, ending: int | None = None, uid: str = "a") -> Wire:
+def at_home(
+    phase: str = "Pending", *, ran: bool = False, ending: int | None = None, uid: str = "a", reason: str = ""
+) -> Wire:
     metadata: Wire = {"name": "web", "namespace": "shop", "uid": uid}
     if ending is not None:
         metadata |= {"deletionTimestamp": "2026-01-01T00:00:00Z", "deletionGracePeriodSeconds": ending}
-    status = {"phase": phase, **({"startTime": "2026-01-01T00:00:00Z"} if ran else {})}
+    status = {"phase": phase, "reason": reason, **({"startTime": "2026-01-01T00:00:00Z"} if ran else {})}
     return {"metadata": metadata, "spec": {}, "status": status}
 
 
@@ -32,7 +34,10 @@ def on_foreign(phase: str = "Running", *, ending: int | None = None, uid: str = 
         (at_home("Failed", ran=True), None, Decision(Move.REST)),
         (at_home(), on_foreign(), Decision(Move.TELL)),
         (at_home("Running", ran=True), on_foreign("Succeeded"), Decision(Move.TELL)),
-        (at_home("Succeeded", ran=True), on_foreign("Succeeded"), Decision(Move.REST)),
+        (at_home("Succeeded", ran=True), on_foreign("Succeeded"), Decision(Move.TELL)),
+        (at_home("Succeeded", ran=True), on_foreign("Succeeded", ending=1), Decision(Move.REST)),
+        (at_home("Succeeded", ran=True), on_foreign("Failed"), Decision(Move.REST)),
+        (at_home("Failed", ran=True, reason="Evicted"), on_foreign("Failed"), Decision(Move.REST)),
         (at_home("Failed", ran=True), on_foreign("Running"), Decision(Move.TAKE_DOWN)),
         (at_home("Failed", ran=True), on_foreign("Running", ending=1), Decision(Move.REST)),
         (at_home(), on_foreign(uid="another"), Decision(Move.TAKE_DOWN)),
