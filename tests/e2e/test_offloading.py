@@ -9,6 +9,7 @@ from typing import Any
 import pytest
 
 from e2e_peers import Peers
+from liqo.api.quantity import format_quantity, parse_quantity
 from offloading import FOREIGN, HOME, Shop, gone
 
 pytestmark = pytest.mark.lab
@@ -62,6 +63,26 @@ def test_a_deployment_whose_pods_cannot_go_says_why(shop: Shop) -> None:
     assert "vault" in pod["metadata"]["annotations"]["liqo.io/stays-home"]
     shop.peers.until(lambda: "NotOffloadable" in _told(shop, pod["metadata"]["name"]))
     assert not shop.on_foreign()
+
+
+def test_a_pod_that_asks_for_more_than_an_equal_part_of_the_offer_runs(shop: Shop) -> None:
+    """Quotas of two namespaces share the offer, and the scheduler at home knows of the whole of it only."""
+    other = Shop(shop.peers, f"{shop.name}-too")
+    shop.peers.lab.kubectl(HOME, "create", "namespace", other.name)
+    try:
+        shop.peers.lab.kubectl(HOME, "label", "namespace", other.name, "liqo.io/enabled=true")
+        shop.peers.until(lambda: other.remote)
+        (node,) = shop.peers.items(HOME, "nodes", "-l", "liqo.io/type=virtual-node")
+        whole = parse_quantity(node["status"]["allocatable"]["cpu"])
+        asked = {"requests": {"cpu": format_quantity("cpu", whole * 3 // 4)}}
+        shop.pod("big", containers=[{"name": "web", "image": "web:1", "resources": asked}])
+        shop.peers.until(lambda: shop.is_running(1))
+        other.pod("small")
+        shop.peers.until(lambda: other.is_running(1))
+    finally:
+        shop.peers.lab.kubectl(HOME, "delete", "pods", "--all", "-n", other.name, "--wait=false")
+        shop.peers.lab.kubectl(HOME, "delete", "namespace", other.name, "--wait=false")
+        shop.peers.until(lambda: not gone(shop.peers, other.name))
 
 
 def test_what_foreign_refuses_is_told_in_its_words(shop: Shop) -> None:

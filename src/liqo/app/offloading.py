@@ -18,7 +18,7 @@ from liqo.app.loops import Queues
 from liqo.app.stores import Stores
 from liqo.node.abroad import Abroad
 from liqo.node.forge_service import SERVICE_NAME_LABEL
-from liqo.node.pod_status import OVER
+from liqo.node.pod_status import OVER, is_refused_there
 from liqo.node.references import references
 
 COALESCE = timedelta(seconds=1)  # pods and nodes change in crowds; an offer follows once
@@ -96,6 +96,8 @@ class Offloading:
                 self._queues.pod.add(key, UNPLACED)
             return
         self._queues.pod.add(key)
+        if new is not None and is_refused_there(new):
+            self.map(self._abroad.cluster_of(new))  # it may find room if foreign knows what is needed
         if new is None and Key("", key.namespace) not in self._stores.enabled:
             self.maps()  # the last one of a namespace that may no longer takes its place with it
             self._queues.optin.add(Key("", key.namespace))

@@ -9,6 +9,8 @@ from liqo.api.kinds import CONFIG_MAP, FOREIGN_CLUSTER, NAMESPACE_MAP, POD, SECR
 from liqo.api.meta import Key, Wire
 from liqo.api.names import AUTOJOINED_LABEL, remote_namespace
 from liqo.api.namespace_map import NAMESPACES_MAX, Mapped, NamespaceMap
+from liqo.api.pod_requests import requests
+from liqo.api.quantity import Amounts, add, format_amounts
 from liqo.api.reasons import Reason
 from liqo.node.abroad import Abroad, Place
 from liqo.node.loop_content import contents_in
@@ -16,6 +18,8 @@ from liqo.node.loop_events import warnings_in
 from liqo.node.loop_services import services_in, slices_in
 from liqo.node.networks import HINT, Claim, claim_of
 from liqo.node.optin import counts
+from liqo.node.pod_decide import is_over
+from liqo.node.pod_status import is_refused_there
 from liqo.runtime.loop import Outcome
 from liqo.runtime.plan import is_applied
 from liqo.runtime.ports import Clusters, Events, Selection, Session, Way
@@ -54,7 +58,8 @@ class NamespaceMaps:
         wire = seen.get(Key(session.namespace, name))
         answer = NamespaceMap.parse(wire) if wire is not None else None
         wanted = self._wanted(foreign, node, answer)
-        writes = await self._ask(session, name, wanted, wire)
+        needs = self._needs(node, answer)
+        writes = await self._ask(session, name, wanted, needs, wire)
         told = {m.name: m for m in answer.status.namespaces} if answer is not None else {}
         places = {n: believed_place(told[n], name) for n in wanted if n in told}
         self._watch(cluster_id, places)
@@ -86,14 +91,37 @@ class NamespaceMaps:
         )
         return list(dict.fromkeys([*kept, *may]))[:NAMESPACES_MAX]
 
-    async def _ask(self, session: Session, name: str, wanted: list[str], seen: Wire | None) -> int:
+    def _needs(self, node: Wire, answer: NamespaceMap | None) -> dict[str, Mapping[str, str]]:
+        """Return what the pods of each namespace there ask for: as it is while one is refused, else as it was told.
+
+        So as long as all find room, pods come and go and nobody is told.
+        """
+        pods = self.pods.by("node", node["metadata"]["name"])
+        if not any(map(is_refused_there, pods)):
+            return {n.name: n.resources for n in answer.spec.needs} if answer is not None else {}
+        asked: dict[str, list[Amounts]] = {}
+        for pod in pods:
+            if not is_over(pod):
+                asked.setdefault(pod["metadata"]["namespace"], []).append(requests(pod))
+        return {namespace: format_amounts(add(amounts)) for namespace, amounts in asked.items()}
+
+    async def _ask(
+        self,
+        session: Session,
+        name: str,
+        wanted: list[str],
+        needs: Mapping[str, Mapping[str, str]],
+        seen: Wire | None,
+    ) -> int:
         """Apply the map, if it is not so already; none is made for nothing."""
-        body = {
+        body: Wire = {
             "apiVersion": NAMESPACE_MAP.api_version,
             "kind": NAMESPACE_MAP.kind,
             "metadata": {"name": name, "namespace": session.namespace},
             "spec": {"namespaces": sorted(wanted), "podCIDRs": own_cidrs(self.abroad.real_nodes())},
         }
+        if told := [{"name": n, "resources": needs[n]} for n in sorted(wanted) if n in needs]:
+            body["spec"]["needs"] = told
         if seen is None and not wanted:
             return 0
         if seen is not None and is_applied(body, seen, MANAGER):

@@ -4,7 +4,7 @@ A fixed list of fields, each of a type that is looked at: the other cluster writ
 through pods/status even labels could be changed.
 """
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from ipaddress import ip_address
 from typing import Any
 
@@ -170,6 +170,13 @@ def forge_refused(home: Wire, reason: str, message: str) -> Wire:
         for c in home["spec"]["containers"]
     ]
     return {"phase": "Pending", "containerStatuses": containers}
+
+
+def is_refused_there(pod: Wire) -> bool:
+    """Return whether it was told last of a pod at home that the other cluster refuses it."""
+    told = (pod.get("status") or {}).get("containerStatuses") or ()
+    waits: Iterator[Wire] = ((c.get("state") or {}).get("waiting") or {} for c in told)
+    return any(w.get("reason") == Reason.REFUSED_THERE for w in waits)
 
 
 def forge_away(home: Wire) -> Wire:

@@ -1,10 +1,11 @@
 """What this cluster has left to offer; pure, exact integers (api/quantity.py)."""
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable
 
 from liqo.api.bounds import LABELS_MAX
 from liqo.api.meta import Wire, is_ready, labels_of
 from liqo.api.names import FOREIGN_PREFIX, NODE_LABELS, NODE_TYPE_LABEL, VIRTUAL_NODE
+from liqo.api.pod_requests import requests
 from liqo.api.quantity import add, parse_amounts
 
 FINISHED = {"Succeeded", "Failed"}
@@ -32,33 +33,6 @@ def is_offered(label: str) -> bool:
 def allocatable(node: Wire) -> dict[str, int]:
     """Return what pods may use of a node."""
     return parse_amounts(node.get("status", {}).get("allocatable") or {})
-
-
-def requests(pod: Wire) -> dict[str, int]:
-    """Return what a pod takes of its node, itself included as one of `pods`.
-
-    The larger of all containers together and of each init container, where a sidecar (an init container that
-    restarts always) counts as a container; and the overhead (KEP-753, resource helpers of the scheduler).
-    """
-    spec = pod.get("spec", {})
-    running: dict[str, int] = add(_asked(c) for c in spec.get("containers") or ())
-    peak: dict[str, int] = {}
-    for container in spec.get("initContainers") or ():
-        if container.get("restartPolicy") == "Always":
-            running = add((running, _asked(container)))
-            peak = _larger(peak, running)
-        else:
-            peak = _larger(peak, _asked(container))
-    total = add((_larger(running, peak), parse_amounts(spec.get("overhead") or {})))
-    return {**total, "pods": 10**9}
-
-
-def _asked(container: Wire) -> dict[str, int]:
-    return parse_amounts((container.get("resources") or {}).get("requests") or {})
-
-
-def _larger(one: Mapping[str, int], other: Mapping[str, int]) -> dict[str, int]:
-    return {name: max(one.get(name, 0), other.get(name, 0)) for name in {*one, *other}}
 
 
 def free(nodes: Iterable[Wire], pods: Iterable[Wire], tenants: frozenset[str]) -> dict[str, int]:

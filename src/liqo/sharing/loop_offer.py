@@ -8,12 +8,13 @@ from liqo.api.foreign_cluster import ForeignCluster
 from liqo.api.kinds import FOREIGN_CLUSTER
 from liqo.api.meta import Key, Wire, labels_of
 from liqo.api.names import CLUSTER_ID_LABEL, TENANT_LABEL
+from liqo.api.pod_requests import requests
 from liqo.api.quantity import add, format_amounts, parse_amounts
 from liqo.runtime.loop import Outcome
 from liqo.runtime.plan import Apply, Plan, act
 from liqo.runtime.ports import Cluster, Events
 from liqo.runtime.store import Store
-from liqo.sharing.capacity import FINISHED, common_labels, free, requests
+from liqo.sharing.capacity import FINISHED, common_labels, free
 from liqo.sharing.offer import Tenant, matters, offers
 
 MANAGER = "liqo-offer"

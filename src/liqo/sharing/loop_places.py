@@ -16,7 +16,7 @@ from liqo.api.kinds import LIMIT_RANGE, NAMESPACE, NAMESPACE_MAP, NETWORK_POLICY
 from liqo.api.meta import Key, Wire, labels_of
 from liqo.api.names import HOME_NAMESPACE_LABEL, POD_CIDRS_ANNOTATION, remote_namespace, tenant_namespace
 from liqo.api.namespace_map import NamespaceMap, NamespaceMapSpec
-from liqo.api.quantity import add, parse_amounts
+from liqo.api.quantity import Amounts, add, parse_amounts
 from liqo.api.reasons import Reason
 from liqo.api.rights import forge_workload_rights
 from liqo.runtime.loop import Outcome
@@ -80,7 +80,8 @@ class Places:
         placed = {n["metadata"]["name"]: n for n in found if not isinstance(n, Reason)}
         for namespace in placed.values():
             writes += await self._route(namespace, cidrs)
-        writes += await self._bound(home_id, offer, placed)
+        needs = {remote_namespace(n.name, home_id): parse_amounts(n.resources) for n in asked.needs}
+        writes += await self._bound(home_id, offer, placed, needs)
         if wire is None:
             return Outcome(writes=writes)
         mapped = [await self._mapped(n, p, home_id) for n, p in zip(names, found, strict=True)]
@@ -88,7 +89,7 @@ class Places:
         waits = any(m.get("reason") == Reason.COMPUTING for m in mapped)
         return Outcome(writes=writes, outcome="waiting" if waits else "done")
 
-    def _offer(self, home_id: str) -> Mapping[str, int] | None:
+    def _offer(self, home_id: str) -> Amounts | None:
         """Return what a home cluster is offered, None if it is no tenant."""
         for wire in self.foreigns.by("cluster-id", home_id):
             incoming = ForeignCluster.parse(wire).status.incoming
@@ -117,7 +118,9 @@ class Places:
                 return Reason.NAMESPACE_TAKEN
         return Reason.NAMESPACE_ENDING if _is_ending(there) else there
 
-    async def _bound(self, home_id: str, offer: Mapping[str, int], placed: Mapping[str, Wire]) -> int:
+    async def _bound(
+        self, home_id: str, offer: Amounts, placed: Mapping[str, Wire], needs: Mapping[str, Amounts]
+    ) -> int:
         """Give each namespace its bounds, and spread the offer over their quotas."""
         writes = 0
         for remote, namespace in placed.items():
@@ -125,7 +128,7 @@ class Places:
         found = {w["metadata"]["namespace"]: parse_quota(w) for w in self.quotas.by("cluster-id", home_id)}
         elsewhere = add(quota.used for remote, quota in found.items() if remote not in placed)
         left = {name: max(amount - elsewhere.get(name, 0), 0) for name, amount in offer.items()}
-        changes = spread(left, {remote: found.get(remote) for remote in placed})
+        changes = spread(left, {remote: found.get(remote) for remote in placed}, needs)
         for remote, amounts in changes.items():
             quota = forge_quota(remote, home_id, amounts)
             answer = await settled(

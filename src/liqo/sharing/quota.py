@@ -7,11 +7,13 @@ equal, and nothing is raised before what is lowered has come down.
 
 from collections.abc import Mapping
 from dataclasses import dataclass
+from types import MappingProxyType
 
 from liqo.api.meta import Wire
 from liqo.api.quantity import UNIT, Amounts, parse_amounts
 
 REQUESTS = "requests."
+NOTHING: Mapping[str, Amounts] = MappingProxyType({})
 PRESSED = 2  # a namespace with less than this part of its fair share left is given more
 
 
@@ -39,15 +41,18 @@ def parse_quota(wire: Wire) -> Quota:
     )
 
 
-def spread(offer: Amounts, quotas: Mapping[str, Quota | None]) -> dict[str, Amounts]:
+def spread(
+    offer: Amounts, quotas: Mapping[str, Quota | None], needs: Mapping[str, Amounts] = NOTHING
+) -> dict[str, Amounts]:
     """Return the quotas to write now, by namespace; None in `quotas`: there is none yet.
 
-    Each gets what it uses and an equal part of what is left. While the sum is right and nobody is short, nothing
-    changes. What is missing to the aim follows once the lowered ones are enforced: look again then.
+    Each gets what it uses, then what home says it needs beyond that, and an equal part of what is left: a pod that
+    asks for more than that part has a place too. While the sum is right and nobody is short, nothing changes. What
+    is missing to the aim follows once the lowered ones are enforced: look again then.
     """
     names = sorted(quotas)
-    aim = _aim(offer, names, quotas)
-    if not _is_due(offer, names, quotas, aim):
+    aim = _aim(offer, names, quotas, needs)
+    if not _is_due(offer, names, quotas, needs, aim):
         return {}
     found: dict[str, dict[str, int]] = {name: {} for name in names}
     for resource in sorted(offer):
@@ -66,8 +71,13 @@ def spread(offer: Amounts, quotas: Mapping[str, Quota | None]) -> dict[str, Amou
     return {name: amounts for name, amounts in found.items() if _differs(quotas[name], amounts)}
 
 
-def _aim(offer: Amounts, names: list[str], quotas: Mapping[str, Quota | None]) -> dict[str, dict[str, int]]:
-    """Return where all quotas should end up: what is used, and an equal part of the rest, in whole steps."""
+def _aim(
+    offer: Amounts,
+    names: list[str],
+    quotas: Mapping[str, Quota | None],
+    needs: Mapping[str, Amounts],
+) -> dict[str, dict[str, int]]:
+    """Return where all quotas should end up: what is used or needed, and an equal part of the rest, in whole steps."""
     aim: dict[str, dict[str, int]] = {name: {} for name in names}
     for resource, whole in offer.items():
         left = max(whole, 0)
@@ -76,6 +86,10 @@ def _aim(offer: Amounts, names: list[str], quotas: Mapping[str, Quota | None]) -
             used = min(quota.used.get(resource, 0) if quota is not None else 0, left)
             aim[name][resource] = used
             left -= used
+        for name in names:
+            more = min(max(_need(needs, name, resource) - aim[name][resource], 0), left)
+            aim[name][resource] += more
+            left -= more
         step = _step(resource)
         for position, name in enumerate(names):
             share = left // (len(names) - position) // step * step
@@ -90,9 +104,10 @@ def _is_due(
     offer: Amounts,
     names: list[str],
     quotas: Mapping[str, Quota | None],
+    needs: Mapping[str, Amounts],
     aim: Mapping[str, Amounts],
 ) -> bool:
-    """Return whether quotas have to change: one is missing, the sum is not the offer, or one is nearly used up."""
+    """Return whether quotas have to change: one is missing, short or nearly used up, or the sum is not the offer."""
     for resource, whole in offer.items():
         total = 0
         for name in names:
@@ -101,11 +116,17 @@ def _is_due(
                 return True
             asked, used = quota.asked.get(resource, 0), quota.used.get(resource, 0)
             total += asked
+            if asked < min(_need(needs, name, resource), aim[name][resource]):
+                return True
             if (asked - used) * PRESSED < aim[name][resource] - used and asked < aim[name][resource]:
                 return True
         if total != max(whole, 0):
             return True
     return False
+
+
+def _need(needs: Mapping[str, Amounts], name: str, resource: str) -> int:
+    return needs[name].get(resource, 0) if name in needs else 0
 
 
 def _differs(quota: Quota | None, amounts: Amounts) -> bool:

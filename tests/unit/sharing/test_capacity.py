@@ -6,8 +6,9 @@ from typing import Any
 from hypothesis import given
 from hypothesis import strategies as st
 
+from liqo.api.pod_requests import requests
 from liqo.api.quantity import UNIT, format_amounts, parse_amounts
-from liqo.sharing.capacity import common_labels, free, requests
+from liqo.sharing.capacity import common_labels, free
 from liqo.sharing.offer import Tenant, matters, offers
 
 NOW = datetime(2026, 11, 23, 12, tzinfo=UTC)

@@ -70,9 +70,10 @@ class Foreign:
         await self.cluster.apply(FOREIGN_CLUSTER, foreign, manager="test")
         await self.cluster.patch(FOREIGN_CLUSTER, Key("", "rome"), foreign, subresource="status")
 
-    async def ask(self, *names: str, cidrs: tuple[str, ...] = ()) -> None:
-        """Have home ask for places."""
-        spec = {"namespaces": list(names), "podCIDRs": list(cidrs)}
+    async def ask(self, *names: str, cidrs: tuple[str, ...] = (), **cpu: str) -> None:
+        """Have home ask for places, and say how much its pods in some need."""
+        needs = [{"name": name, "resources": {"cpu": amount}} for name, amount in cpu.items()]
+        spec = {"namespaces": list(names), "podCIDRs": list(cidrs), "needs": needs}
         obj = {"metadata": {"name": ID, "namespace": TENANT}, "spec": spec}
         await self.cluster.apply(NAMESPACE_MAP, obj, manager="home")
 
@@ -126,6 +127,19 @@ class Foreign:
 @pytest.fixture
 def foreign() -> Foreign:
     return Foreign(make_stores())
+
+
+async def test_one_that_needs_more_than_its_part_gets_it_within_the_offer(foreign: Foreign) -> None:
+    await foreign.offer()
+    await foreign.ask("shop", "mall")
+    await foreign.rest()
+    assert foreign.cpu() == {place_of("shop"): "2", place_of("mall"): "2"}
+    await foreign.ask("shop", "mall", mall="3")
+    await foreign.rest()
+    assert foreign.cpu() == {place_of("shop"): "500m", place_of("mall"): "3500m"}
+    await foreign.ask("shop", "mall", mall="30")
+    await foreign.rest()
+    assert foreign.cpu() == {place_of("shop"): "0", place_of("mall"): "4"}
 
 
 async def test_home_gets_its_rights_only_once_the_quota_is_enforced(foreign: Foreign) -> None:

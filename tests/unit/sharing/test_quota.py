@@ -32,6 +32,7 @@ class Namespace:
 @dataclass
 class World:
     offer: int
+    needs: dict[str, Amounts] = field(default_factory=dict)
     namespaces: dict[str, Namespace] = field(default_factory=lambda: {"a": Namespace()})
 
     def seen(self) -> dict[str, Quota | None]:
@@ -39,7 +40,7 @@ class World:
 
     def write(self) -> dict[str, Amounts]:
         """Have our controller look and write once."""
-        written = spread({"cpu": self.offer}, self.seen())
+        written = spread({"cpu": self.offer}, self.seen(), self.needs)
         for name, amounts in written.items():
             self.namespaces[name].asked = dict(amounts)
         return written
@@ -60,6 +61,10 @@ class World:
         if name in self.namespaces:
             self.namespaces[name].used = max(self.namespaces[name].used - amount, 0)
 
+    def need(self, name: str, amount: int) -> None:
+        """Have home say what its pods in one namespace ask for."""
+        self.needs[name] = {"cpu": amount}
+
     @property
     def sum(self) -> int:
         return sum(n.most for n in self.namespaces.values())
@@ -72,6 +77,7 @@ STEPS = st.lists(
         st.tuples(st.just("enforce"), st.sampled_from(NAMES)),
         st.tuples(st.just("create"), st.sampled_from(NAMES), AMOUNTS),
         st.tuples(st.just("end"), st.sampled_from(NAMES), AMOUNTS),
+        st.tuples(st.just("need"), st.sampled_from(NAMES), AMOUNTS),
         st.tuples(st.just("namespace"), st.sampled_from(NAMES)),
     ),
     max_size=40,
@@ -126,3 +132,21 @@ def test_they_come_to_rest_with_the_whole_offer_given(
     assert not world.write()
     used = sum(n.used for n in world.namespaces.values())
     assert sum(n.asked["cpu"] for n in world.namespaces.values()) == after or used > after
+
+
+@given(AMOUNTS, STEPS)
+def test_what_is_needed_is_there_as_long_as_all_of_it_is_offered(
+    offer: int, steps: list[tuple[object, ...]]
+) -> None:
+    world = World(offer)
+    for what in steps:
+        step(world, what)
+    for _ in range(8):
+        world.write()
+        for name in NAMES:
+            world.enforce(name)
+    wanted = {
+        name: max(n.used, world.needs.get(name, {}).get("cpu", 0)) for name, n in world.namespaces.items()
+    }
+    if sum(wanted.values()) <= offer:
+        assert all(world.namespaces[name].asked["cpu"] >= amount for name, amount in wanted.items())
