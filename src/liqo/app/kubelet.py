@@ -19,7 +19,7 @@ from liqo.api.meta import Key
 from liqo.api.names import CLIENT_CA_CONFIG_MAP, KUBELET_SERVICE, SYSTEM_NAMESPACE, remote_namespace
 from liqo.app.kubelet_certificate import Certificates
 from liqo.app.reviews import Reviews
-from liqo.app.serving import ANY, called_hosts, server_context
+from liqo.app.serving import ANY, OnHost, called_hosts, server_context
 from liqo.app.stores import Stores
 from liqo.errors import Absent, Fault, Forbidden, Unreachable
 from liqo.node.abroad import Abroad
@@ -34,18 +34,8 @@ AGAIN = timedelta(minutes=1)  # after a certificate was not to be had
 log = structlog.get_logger()
 
 
-class Listening(Protocol):
+class Listening(OnHost, Protocol):
     """The options that say where the endpoint is."""
-
-    @property
-    def namespace(self) -> str:
-        """Liqo's own."""
-        ...
-
-    @property
-    def listen(self) -> str:
-        """An address of this host, or any."""
-        ...
 
     @property
     def kubelet_address(self) -> str:

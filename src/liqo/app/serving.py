@@ -27,8 +27,8 @@ WEBHOOK_SERVICE = "liqo-webhook"
 ANY = {"0.0.0.0", "::", ""}  # noqa: S104
 
 
-class Listening(Protocol):
-    """The options that say where to listen."""
+class OnHost(Protocol):
+    """The options of all that listens."""
 
     @property
     def namespace(self) -> str:
@@ -39,6 +39,10 @@ class Listening(Protocol):
     def listen(self) -> str:
         """An address of this host, or any."""
         ...
+
+
+class Listening(OnHost, Protocol):
+    """The options that say where to listen."""
 
     @property
     def webhook_port(self) -> int:
