@@ -43,6 +43,7 @@ DONE = {
     "the request at foreign": delete("milan", "fr", "liqo", the_request),
     "foreign's account at home": delete("rome", "sa", "liqo", lambda p: f"peer-{p.id_of('milan')}"),
     "home's account at foreign": delete("milan", "sa", "tenant", lambda _: TENANT_SERVICE_ACCOUNT),
+    "home's ForeignCluster at foreign": delete("milan", "fc", "liqo", lambda p: p.id_of("rome")),
     "foreign's address, and put right again": point_elsewhere,
 }
 

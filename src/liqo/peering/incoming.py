@@ -156,7 +156,8 @@ def decide(seen: Seen, now: datetime) -> Decision:
         newest, over = None, ordered
     held = seen.foreign is not None and INCOMING_FINALIZER in seen.foreign.metadata.finalizers
     something = held or seen.tenant_there or (incoming is not None and incoming.phase is not None)
-    if newest is None or newest.request.spec.withdraw:
+    forgotten = seen.foreign is not None and seen.foreign.metadata.deletion_timestamp is not None
+    if newest is None or newest.request.spec.withdraw or forgotten:
         return Decision(move=Move.END if something or ordered else Move.REST, newest=newest, over=ordered)
     if seen.verdict.answer is Answer.DENY:
         return Decision(move=Move.DENY, newest=newest, over=over)

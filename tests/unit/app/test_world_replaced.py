@@ -2,6 +2,8 @@
 
 from datetime import timedelta
 
+import pytest
+
 from liqo.api.kinds import (
     CLUSTER_CONFIG,
     CONFIG_MAP,
@@ -142,6 +144,23 @@ async def test_a_home_that_is_never_heard_of_again_is_forgotten(world: World) ->
     assert milan.api.objects(NAMESPACE)
     await world.run(MINUTES, SECOND)
     assert not [name for name in world.leftovers() if name.startswith("milan/")]
+
+
+@pytest.mark.parametrize("alive", [True, False])
+async def test_a_home_that_a_person_deletes_is_forgotten_at_once_and_asks_again_if_it_is_there(
+    world: World, *, alive: bool
+) -> None:
+    await joined(world)
+    rome, milan = world.sides["rome"], world.sides["milan"]
+    if not alive:
+        await rome.stop()
+        rome.down = True
+    await milan.api.delete(FOREIGN_CLUSTER, Key("", rome.id))
+    await world.run(FEW_SECONDS)
+    assert not [name for name in world.leftovers() if name.startswith("milan/")]
+    await world.run(MINUTES, SECOND)
+    assert bool(milan.api.objects(FOREIGN_CLUSTER)) is alive
+    assert not alive or world.is_ready()
 
 
 async def test_of_two_that_claim_one_id_the_one_that_proves_it_counts_and_both_say_so(world: World) -> None:

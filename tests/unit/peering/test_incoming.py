@@ -40,10 +40,10 @@ def asked(jti: str, ago: timedelta = timedelta(seconds=1), *, withdraw: bool = F
     return Asked(request=FederationRequest.parse(wire), wire=wire, jti=jti, issued=NOW - ago)
 
 
-def home(*, spec: dict[str, Any] | None = None, **incoming: Any) -> ForeignCluster:
+def home(*, spec: dict[str, Any] | None = None, deleted: bool = False, **incoming: Any) -> ForeignCluster:
     return ForeignCluster.parse(
         {
-            "metadata": {"name": ID},
+            "metadata": {"name": ID, **({"deletionTimestamp": NOW.isoformat()} if deleted else {})},
             "spec": {"clusterID": ID, "discoveryType": "IncomingPeering", **(spec or {})},
             "status": {"incoming": incoming} if incoming else {},
         }
@@ -80,6 +80,10 @@ MOVES = {
     "an accepted request is served": (
         seen(asked("j1"), foreign=home(phase="Accepted", jti="j1")),
         Move.SERVE,
+    ),
+    "a person deleted the tenant": (
+        seen(asked("j1"), foreign=home(phase="Offered", jti="j1", deleted=True)),
+        Move.END,
     ),
     "denied before it was accepted": (seen(asked("j1"), verdict=DENY), Move.DENY),
     "denied while it runs": (
