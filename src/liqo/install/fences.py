@@ -191,7 +191,7 @@ def _cluster(ns: str) -> list[Policy]:
             [(EVENT, [""])],
             WRITES,
             Check(
-                f"request.namespace == '{ns}' || (object != null && object.involvedObject.kind == '{POD.kind}')",
+                f"request.namespace == '{ns}' || (object != null && dyn(object).involvedObject.kind == '{POD.kind}')",
                 "the controller writes events about pods only, outside its own namespace",
             ),
         ),

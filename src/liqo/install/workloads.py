@@ -92,7 +92,7 @@ _PROBES = (
     "c.?lifecycle.?preStop",
 )
 
-_CONTAINERS = "(object.spec.?initContainers.orValue([]) + object.spec.containers)"
+_CONTAINERS = "(dyn(object.spec.?initContainers.orValue([])) + dyn(object.spec.containers))"  # of two types
 
 
 def forge_workloads() -> list[Policy]:
@@ -206,7 +206,7 @@ def _content() -> Policy:
             _written_by_liqo(),
             Check(
                 f"request.resource.resource != '{SECRET.plural}' || "
-                f"!(object.?type.orValue('') in {_listed(_ISSUED)})",
+                f"!(dyn(object).?type.orValue('') in {_listed(_ISSUED)})",
                 "a Secret of this type is filled with a token of this cluster, or is one",
             ),
         ],
