@@ -155,6 +155,8 @@ class MemoryCluster:
         identity = (manager, "Apply", subresource)
         mine = next((o for o in stored.owners if (o.manager, o.operation, o.subresource) == identity), None)
         owners = [o for o in stored.owners if o is not mine]
+        if mine is not None and kind.group.endswith("liqo.io"):
+            _check_emptied(mine.leaves, wanted, set().union(*(o.leaves for o in owners)))
         for path in (mine.leaves if mine else set()) - set(wanted) - set().union(*(o.leaves for o in owners)):
             after.pop(path, None)
         parts = unflatten(after | wanted)
@@ -327,6 +329,15 @@ def owned_part(kind: Kind, obj: Wire, subresource: str) -> Wire:
     if subresource:
         return {k: v for k, v in fields.items() if k == subresource}
     return {k: v for k, v in fields.items() if k != "status" or kind.plural in STATUS_IS_PLAIN}
+
+
+def _check_emptied(before: set[Path], wanted: Leaves, others: set[Path]) -> None:
+    """Refuse an apply of a custom kind that empties a map: what an API server makes of it is null, and no map."""
+    for path, value in wanted.items():
+        below = {leaf for leaf in before | others if leaf[: len(path)] == path != leaf}
+        if value == {} and below and not below & others:
+            where = ".".join(part[2:] for part in path)
+            raise Invalid(f'{where}: Invalid value: "null": must be of type object')
 
 
 def flatten(value: Any, name: str = "", path: Path = ()) -> Leaves:

@@ -103,7 +103,11 @@ class NamespaceMaps:
         for pod in pods:
             if not is_over(pod):
                 asked.setdefault(pod["metadata"]["namespace"], []).append(requests(pod))
-        return {namespace: format_amounts(add(amounts)) for namespace, amounts in asked.items()}
+        offered = (node.get("status") or {}).get("allocatable") or {}
+        return {
+            namespace: format_amounts({name: n for name, n in add(amounts).items() if name in offered})
+            for namespace, amounts in asked.items()
+        }
 
     async def _ask(
         self,

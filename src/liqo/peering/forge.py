@@ -62,7 +62,9 @@ def forge_advertisement(us: Ourselves, spec: Wire, namespace: str) -> Wire:
             "protocol": PROTOCOL,
             "clusterID": us.cluster_id,
             "clusterName": us.cluster_name,
-            **spec,
+            **{
+                name: value for name, value in spec.items() if value != {}
+            },  # an apply that empties a map is refused
         },
     }
 

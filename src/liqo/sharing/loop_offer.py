@@ -53,7 +53,9 @@ class Offers:
             offer, incoming = found[tenant.cluster_id], foreign.status.incoming
             assert incoming is not None
             if matters(tenant.offered, offer) or incoming.offered_labels != labels:
-                body = {"offered": format_amounts(offer), "offeredLabels": labels}
+                body: Wire = {"offered": format_amounts(offer)}
+                if labels:  # an apply that empties a map is refused
+                    body["offeredLabels"] = labels
                 writes += await self._write(foreign, body)
         return Outcome(writes=writes)
 
@@ -82,7 +84,7 @@ class Offers:
             "apiVersion": FOREIGN_CLUSTER.api_version,
             "kind": FOREIGN_CLUSTER.kind,
             "metadata": {"name": foreign.metadata.name, "uid": foreign.metadata.uid},
-            "status": {"incoming": offer} if offer is not None else {},
+            "status": {"incoming": offer} if offer is not None else {"conditions": []},
         }
         seen = self.foreigns.get(Key("", foreign.metadata.name))
         apply = Apply(kind=FOREIGN_CLUSTER, obj=body, seen=seen, subresource="status")

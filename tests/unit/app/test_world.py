@@ -10,6 +10,7 @@ from liqo.api.kinds import (
     FEDERATION_REQUEST,
     FOREIGN_CLUSTER,
     NAMESPACE,
+    NODE,
 )
 from liqo.api.meta import Key, Wire
 from liqo.peering import places
@@ -17,6 +18,7 @@ from liqo.peering.incoming import CALL_BACK_WITHIN
 from world import NS, World
 
 FEW_SECONDS = timedelta(seconds=5)
+REGION = "topology.kubernetes.io/region"
 
 
 async def test_the_seed_s_yaml_becomes_a_ready_node(world: World) -> None:
@@ -30,6 +32,24 @@ async def test_the_seed_s_yaml_becomes_a_ready_node(world: World) -> None:
     assert made is not None
     assert made["spec"]["discoveryType"] == "IncomingPeering"
     assert made["status"]["incoming"]["phase"] == "Offered"
+
+
+async def test_a_label_that_no_node_of_foreign_has_any_more_goes_and_the_offer_still_follows(
+    world: World,
+) -> None:
+    rome, milan, node = world.sides["rome"], world.sides["milan"], Key("", "milan-1")
+    await milan.api.patch(NODE, node, {"metadata": {"labels": {REGION: "a"}}})
+    await world.join("rome", "milan")
+    await world.run(FEW_SECONDS)
+    (shown,) = rome.virtual_nodes()
+    assert shown["metadata"]["labels"][REGION] == "a"
+    more = {"metadata": {"labels": {REGION: None}}, "status": {"allocatable": {"cpu": "8"}}}
+    for subresource in ("", "status"):
+        await milan.api.patch(NODE, node, more, subresource=subresource)
+    await world.run(FEW_SECONDS)
+    (shown,) = rome.virtual_nodes()
+    assert REGION not in shown["metadata"]["labels"]
+    assert shown["status"]["allocatable"]["cpu"] == "2400m"
 
 
 async def test_an_id_that_is_not_said_is_learnt(world: World) -> None:
