@@ -80,11 +80,14 @@ class Offers:
 
     async def _write(self, foreign: ForeignCluster, offer: Wire | None) -> int:
         """Put an offer where the room `peering` takes it from; None takes it away."""
+        status: Wire = (
+            {"incoming": offer} if offer is not None else {"conditions": []}
+        )  # not an empty map, either
         body = {
             "apiVersion": FOREIGN_CLUSTER.api_version,
             "kind": FOREIGN_CLUSTER.kind,
             "metadata": {"name": foreign.metadata.name, "uid": foreign.metadata.uid},
-            "status": {"incoming": offer} if offer is not None else {"conditions": []},
+            "status": status,
         }
         seen = self.foreigns.get(Key("", foreign.metadata.name))
         apply = Apply(kind=FOREIGN_CLUSTER, obj=body, seen=seen, subresource="status")
