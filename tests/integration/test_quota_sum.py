@@ -163,7 +163,9 @@ async def test_pods_that_race_in_three_namespaces_never_ask_for_more_than_the_of
 
 
 async def test_without_the_spreading_they_would(race: Race, monkeypatch: pytest.MonkeyPatch) -> None:
-    def whole(offer: Amounts, quotas: Mapping[str, Quota | None]) -> dict[str, Amounts]:
+    def whole(
+        offer: Amounts, quotas: Mapping[str, Quota | None], _needs: Mapping[str, Amounts]
+    ) -> dict[str, Amounts]:
         return {name: offer for name, quota in quotas.items() if quota is None or quota.asked != offer}
 
     monkeypatch.setattr("liqo.sharing.loop_places.spread", whole)

@@ -7,13 +7,11 @@ equal, and nothing is raised before what is lowered has come down.
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from types import MappingProxyType
 
 from liqo.api.meta import Wire
 from liqo.api.quantity import UNIT, Amounts, parse_amounts
 
 REQUESTS = "requests."
-NOTHING: Mapping[str, Amounts] = MappingProxyType({})
 PRESSED = 2  # a namespace with less than this part of its fair share left is given more
 
 
@@ -42,7 +40,7 @@ def parse_quota(wire: Wire) -> Quota:
 
 
 def spread(
-    offer: Amounts, quotas: Mapping[str, Quota | None], needs: Mapping[str, Amounts] = NOTHING
+    offer: Amounts, quotas: Mapping[str, Quota | None], needs: Mapping[str, Amounts]
 ) -> dict[str, Amounts]:
     """Return the quotas to write now, by namespace; None in `quotas`: there is none yet.
 
