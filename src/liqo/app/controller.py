@@ -18,7 +18,6 @@ from liqo.adapters.clusters import PeerClusters, open_peer
 from liqo.adapters.contact import HttpContact
 from liqo.adapters.kube import HttpCluster
 from liqo.adapters.kubeconfig import load_access
-from liqo.adapters.memory import give_back
 from liqo.adapters.own import certificate_names, open_cluster
 from liqo.adapters.tls import resolve_host
 from liqo.adapters.watches import Watches
@@ -247,7 +246,6 @@ class _Parts:
                     group.create_task(self._kubelet.run()),
                     group.create_task(self._events.run()),
                     group.create_task(self._own.run()),
-                    group.create_task(give_back(self._clock)),
                     group.create_task(self._lead()),
                 ]
                 await stop.wait()
