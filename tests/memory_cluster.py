@@ -333,9 +333,9 @@ def owned_part(kind: Kind, obj: Wire, subresource: str) -> Wire:
 
 def _check_emptied(before: set[Path], wanted: Leaves, others: set[Path]) -> None:
     """Refuse an apply of a custom kind that empties a map: what an API server makes of it is null, and no map."""
-    for path, value in wanted.items():
+    for path in (path for path, value in wanted.items() if value == {}):
         below = {leaf for leaf in before | others if leaf[: len(path)] == path != leaf}
-        if value == {} and below and not below & others:
+        if below and not below & others:
             where = ".".join(part[2:] for part in path)
             raise Invalid(f'{where}: Invalid value: "null": must be of type object')
 

@@ -161,7 +161,7 @@ class Soak:
         self.shop.kubectl("delete", "deployment", "web")
         self.peers.until(lambda: not self.shop.at_home())
         self.peers.lab.kubectl(HOME, "delete", "namespace", NAMESPACE, "--wait=false")
-        self.peers.part()
+        self.peers.lab.kubectl(HOME, "delete", "fc", "--all", "--wait=false")  # all else goes by itself
         for side in SIDES:
             self.peers.until(partial(self._is_as_before, side))
 

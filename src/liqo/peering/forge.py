@@ -62,9 +62,8 @@ def forge_advertisement(us: Ourselves, spec: Wire, namespace: str) -> Wire:
             "protocol": PROTOCOL,
             "clusterID": us.cluster_id,
             "clusterName": us.cluster_name,
-            **{
-                name: value for name, value in spec.items() if value != {}
-            },  # an apply that empties a map is refused
+            # An apply that empties a map is refused.
+            **{name: value for name, value in spec.items() if value != {}},
         },
     }
 

@@ -26,9 +26,8 @@ from liqo.api.reasons import Reason
 from liqo.peering.pins import known_by
 from liqo.peering.places import is_listed
 
-LOOK_AGAIN = timedelta(
-    seconds=10
-)  # whose name comes first in the same second takes the place of one that was in
+# Whose name comes first in the same second takes the place of one that was in.
+LOOK_AGAIN = timedelta(seconds=10)
 CALL_BACK_WITHIN = timedelta(seconds=30)
 TELL_WITHIN = timedelta(
     seconds=20

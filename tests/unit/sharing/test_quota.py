@@ -45,6 +45,13 @@ class World:
             self.namespaces[name].asked = dict(amounts)
         return written
 
+    def rest(self) -> None:
+        """Have both go on for as long as anything can change."""
+        for _ in range(8):
+            self.write()
+            for name in NAMES:
+                self.enforce(name)
+
     def enforce(self, name: str) -> None:
         """Have foreign's quota controller follow in one namespace."""
         if name in self.namespaces and self.namespaces[name].asked:
@@ -125,10 +132,7 @@ def test_they_come_to_rest_with_the_whole_offer_given(
     for what in steps:
         step(world, what)
     world.offer = after
-    for _ in range(8):
-        world.write()
-        for name in NAMES:
-            world.enforce(name)
+    world.rest()
     assert not world.write()
     used = sum(n.used for n in world.namespaces.values())
     assert sum(n.asked["cpu"] for n in world.namespaces.values()) == after or used > after
@@ -141,10 +145,7 @@ def test_what_is_needed_is_there_as_long_as_all_of_it_is_offered(
     world = World(offer)
     for what in steps:
         step(world, what)
-    for _ in range(8):
-        world.write()
-        for name in NAMES:
-            world.enforce(name)
+    world.rest()
     wanted = {
         name: max(n.used, world.needs.get(name, {}).get("cpu", 0)) for name, n in world.namespaces.items()
     }
