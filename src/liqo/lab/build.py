@@ -141,9 +141,13 @@ def ensure_binaries(progress: Progress, kubernetes: str = NEWEST) -> Binaries:
 def ensure_node_binaries(progress: Progress) -> Binaries:
     """Return the programs of a real node, NODE_PROGRAMS, built first if need be; always of the newest Kubernetes.
 
+    The programs of a cluster come before them: nearly all packages are of both, and how long this takes is told as
+    what is left then.
+
     Raises:
         Unavailable: they cannot be built; the hint says why.
     """
+    ensure_binaries(progress)
     return _ensure(progress, source_folder(NODE), NODE_PROGRAMS)
 
 
