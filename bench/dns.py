@@ -225,11 +225,11 @@ async def _idle(clusters: Clusters, count: int) -> list[Row]:
     before = worked(clusters.lab, HOME)
     requests = await clusters.idle(HOME)
     cpu = worked(clusters.lab, HOME) - before
-    kinds = {"foreignclusters", "searchdomains"}
-    # The watch of a whole kind begins anew every few minutes, however many there are of it.
-    about = sum(v for (verb, kind), v in requests.items() if kind in kinds and verb != "WATCH")
+    about = {k: v for k, v in requests.items() if k[1] in {"foreignclusters", "searchdomains"}}
+    if about:
+        print(f"idle with {count}: {about}", file=sys.stderr)
     return [
-        (f"requests about them an idle {IDLE.seconds} s, {count}", about, "", 0),
+        (f"requests about them an idle {IDLE.seconds} s, {count}", sum(about.values()), "", 0),
         (f"CPU of an idle {IDLE.seconds} s with {count}", round(cpu, 2), "s", None),
         (f"memory with {count} that nobody joined", round(resident(clusters.lab, HOME), 1), "MiB", None),
     ]
