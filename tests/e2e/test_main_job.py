@@ -146,6 +146,11 @@ def test_wrong_input_is_answered_with_what_to_do(peers: Peers) -> None:
     unknown = liqo(peers, "rome", "unjoin", "paris")
     assert unknown.returncode == 2
     assert "hint: the known ones: none" in unknown.stderr
+    plain = liqo(peers, "rome", "join", "http://192.0.2.1:6443")
+    assert plain.returncode == 2
+    assert (
+        plain.stderr == "error: the URL is not https://host:port\nhint: such as https://192.168.1.20:6443\n"
+    )
     own = peers.id_of("rome")
     peers.apply_seed("rome", "milan")
     refused = peers.lab.exec(

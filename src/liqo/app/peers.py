@@ -2,7 +2,6 @@
 
 from collections.abc import Callable
 from datetime import timedelta
-from urllib.parse import urlsplit
 
 from liqo.api.cluster_config import ClusterConfigSpec, effective
 from liqo.api.foreign_cluster import ForeignCluster
@@ -10,7 +9,8 @@ from liqo.api.kinds import CLUSTER_CONFIG, FOREIGN_CLUSTER
 from liqo.api.meta import Condition, Key, Wire, find_condition
 from liqo.api.names import AUTOJOINED_LABEL, CONFIG_NAME
 from liqo.api.reasons import ConditionType
-from liqo.errors import Absent, Invalid, Unavailable
+from liqo.errors import Absent, Invalid, Malformed, Unavailable
+from liqo.identity.trust import parse_server_url
 from liqo.runtime.ports import Clock, Cluster, Selection
 
 POLL = timedelta(milliseconds=100)
@@ -56,7 +56,15 @@ async def find_foreign(cluster: Cluster, name: str) -> ForeignCluster:
 
 
 async def join_url(cluster: Cluster, url: str, *, name: str, cluster_id: str | None, namespace: str) -> str:
-    """Create a ForeignCluster for an address and have it joined; return its name."""
+    """Create a ForeignCluster for an address and have it joined; return its name.
+
+    Raises:
+        Invalid: that is no address of an API server.
+    """
+    try:
+        host = parse_server_url(url).host
+    except Malformed as fault:
+        raise Invalid(fault.message, hint="such as https://192.168.1.20:6443") from None
     spec: Wire = {
         "apiUrl": url,
         "join": True,
@@ -65,7 +73,7 @@ async def join_url(cluster: Cluster, url: str, *, name: str, cluster_id: str | N
     }
     if cluster_id is not None:
         spec["clusterID"] = cluster_id
-    chosen = name or (urlsplit(url).hostname or "foreign").replace(":", "-").lower()
+    chosen = name or host.replace(":", "-")
     await cluster.create(FOREIGN_CLUSTER, forge_manual(chosen, spec))
     return chosen
 

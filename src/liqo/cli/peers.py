@@ -57,7 +57,7 @@ def join(
                 chosen = await join_invite(
                     cluster, invite, name=name, namespace=namespace, clock=SystemClock()
                 )
-            elif target.startswith("https://"):
+            elif "://" in target:
                 chosen = await peers.join_url(
                     cluster, target, name=name, cluster_id=cluster_id, namespace=foreign_namespace
                 )
