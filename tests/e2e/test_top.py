@@ -1,5 +1,6 @@
 """kubectl top of pods abroad and of the virtual node, with a metrics-server in both clusters."""
 
+import re
 import sys
 from collections.abc import Iterator
 
@@ -68,9 +69,15 @@ def node_of(shop: Shop) -> str:
 
 def top(shop: Shop, side: str, *what: str) -> dict[str, tuple[int, int]]:
     """Return what kubectl top says: millicores and MiB by name."""
-    rows = [line.split() for line in shop.peers.lab.kubectl(side, "top", *what, "--no-headers").splitlines()]
-    numbers = [[int(cell.rstrip("miM")) for cell in row if cell[-1] in "mi"] for row in rows]
-    return {row[0]: (cpu, memory) for row, (cpu, memory) in zip(rows, numbers, strict=True)}
+    lines = shop.peers.lab.kubectl(side, "top", *what, "--no-headers").splitlines()
+    return {name: (int(cpu), int(memory)) for name, cpu, memory in map(figures, lines)}
+
+
+def figures(line: str) -> tuple[str, ...]:
+    """Return a line's name, millicores and MiB; a node's has percents in between."""
+    found = re.fullmatch(r"(\S+)\s+(\d+)m(?:\s+\d+%)?\s+(\d+)Mi(?:\s+\d+%)?\s*", line)
+    assert found, line
+    return found.groups()
 
 
 def is_near(found: dict[str, tuple[int, int]], wanted: dict[str, tuple[int, int]]) -> bool:
