@@ -3,7 +3,7 @@
 import json
 from collections.abc import Iterator
 from contextlib import ExitStack
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import partial
 from typing import Any
 
@@ -15,6 +15,7 @@ from liqo.lab.pytest_plugin import Eventually, LabFactory
 
 HOME, FOREIGN = "rome", "milan"
 REAL_NAMESPACE = "shop"
+OWNERS = "deployments,daemonsets,jobs,statefulsets"
 TOLERATION = {"key": "virtual-node.liqo.io/not-allowed", "operator": "Exists"}
 
 
@@ -24,6 +25,14 @@ class Shop:
 
     peers: Peers
     name: str
+    others: list[str] = field(default_factory=list)
+
+    def other(self, name: str) -> "Shop":
+        """Make one more such namespace, which ends with this one."""
+        self.others.append(name)
+        self.peers.lab.kubectl(HOME, "create", "namespace", name)
+        self.peers.lab.kubectl(HOME, "label", "namespace", name, "liqo.io/enabled=true")
+        return Shop(self.peers, name)
 
     @property
     def remote(self) -> str:
@@ -106,27 +115,28 @@ def is_ready(pod: Any) -> bool:
 
 @pytest.fixture
 def shop(peers: Peers, request: pytest.FixtureRequest) -> Any:
-    """Join the two, and let one namespace's pods run abroad; afterwards it is gone, with its pods."""
-    name = f"shop-{abs(hash(request.node.name)) % 10**6}"
-    peers.lab.kubectl(HOME, "create", "namespace", name)
+    """Join the two, and let one namespace's pods run abroad; afterwards it is gone, with its pods and the peering."""
+    found = Shop(peers, f"shop-{abs(hash(request.node.name)) % 10**6}")
     try:
-        peers.lab.kubectl(HOME, "label", "namespace", name, "liqo.io/enabled=true")
+        found.other(found.name)
         peers.apply_seed(HOME, FOREIGN)
         peers.until(partial(peers.is_ready, HOME))
-        yield Shop(peers, name)
+        yield found
     finally:
         peers.lab.heal(HOME, FOREIGN)
-        # Its pods first: a namespace that is deleted with pods in it looks again after half their grace.
-        peers.lab.kubectl(HOME, "delete", "deployments,pods", "--all", "-n", name, "--wait=false")
-        peers.until(lambda: not peers.items(HOME, "pods", "-n", name))
-        peers.lab.kubectl(HOME, "delete", "namespace", name, "--wait=false")
-        peers.until(lambda: not gone(peers, name))
+        part_with(peers, *found.others)
 
 
-def gone(peers: Peers, name: str) -> list[Any]:
-    """Return what is left of a namespace, on both sides."""
-    mine = peers.items(HOME, "namespaces", "--field-selector", f"metadata.name={name}")
-    return [*mine, *peers.items(FOREIGN, "namespaces", "-l", f"liqo.io/home-namespace={name}")]
+def part_with(peers: Peers, *names: str) -> None:
+    """End the peering and namespaces of home, and wait until all of it is gone."""
+    # Pods first: a namespace that is deleted with pods in it looks again after half their grace.
+    for name in names:
+        peers.lab.kubectl(HOME, "delete", f"{OWNERS},pods", "--all", "-n", name, "--wait=false")
+    peers.until(lambda: not any(peers.items(HOME, "pods", "-n", name) for name in names))
+    # It takes five seconds at least to end: those of home and of the peering do so side by side.
+    peers.lab.kubectl(HOME, "delete", "namespace", *names, "--ignore-not-found", "--wait=false")
+    peers.part()
+    peers.until(lambda: not {n["metadata"]["name"] for n in peers.items(HOME, "namespaces")} & set(names))
 
 
 @pytest.fixture(scope="module")

@@ -10,7 +10,7 @@ import pytest
 
 from e2e_peers import Peers
 from liqo.api.quantity import format_quantity, parse_quantity
-from offloading import FOREIGN, HOME, Shop, gone
+from offloading import FOREIGN, HOME, Shop
 
 pytestmark = pytest.mark.lab
 
@@ -67,22 +67,15 @@ def test_a_deployment_whose_pods_cannot_go_says_why(shop: Shop) -> None:
 
 def test_a_pod_that_asks_for_more_than_an_equal_part_of_the_offer_runs(shop: Shop) -> None:
     """Quotas of two namespaces share the offer, and the scheduler at home knows of the whole of it only."""
-    other = Shop(shop.peers, f"{shop.name}-too")
-    shop.peers.lab.kubectl(HOME, "create", "namespace", other.name)
-    try:
-        shop.peers.lab.kubectl(HOME, "label", "namespace", other.name, "liqo.io/enabled=true")
-        shop.peers.until(lambda: other.remote)
-        (node,) = shop.peers.items(HOME, "nodes", "-l", "liqo.io/type=virtual-node")
-        whole = parse_quantity(node["status"]["allocatable"]["cpu"])
-        asked = {"requests": {"cpu": format_quantity("cpu", whole * 3 // 4)}}
-        shop.pod("big", containers=[{"name": "web", "image": "web:1", "resources": asked}])
-        shop.peers.until(lambda: shop.is_running(1))
-        other.pod("small")
-        shop.peers.until(lambda: other.is_running(1))
-    finally:
-        shop.peers.lab.kubectl(HOME, "delete", "pods", "--all", "-n", other.name, "--wait=false")
-        shop.peers.lab.kubectl(HOME, "delete", "namespace", other.name, "--wait=false")
-        shop.peers.until(lambda: not gone(shop.peers, other.name))
+    other = shop.other(f"{shop.name}-too")
+    shop.peers.until(lambda: other.remote)
+    (node,) = shop.peers.items(HOME, "nodes", "-l", "liqo.io/type=virtual-node")
+    whole = parse_quantity(node["status"]["allocatable"]["cpu"])
+    asked = {"requests": {"cpu": format_quantity("cpu", whole * 3 // 4)}}
+    shop.pod("big", containers=[{"name": "web", "image": "web:1", "resources": asked}])
+    shop.peers.until(lambda: shop.is_running(1))
+    other.pod("small")
+    shop.peers.until(lambda: other.is_running(1))
 
 
 def test_what_foreign_refuses_is_told_in_its_words(shop: Shop) -> None:
@@ -375,15 +368,7 @@ def test_unjoin_with_running_pods_leaves_nothing_on_either_side(shop: Shop) -> N
 
 
 def test_a_namespace_with_a_name_of_the_system_has_no_place(shop: Shop) -> None:
-    name = "kube-shop"
-    lab = shop.peers.lab
-    lab.kubectl(HOME, "create", "namespace", name)
-    try:
-        lab.kubectl(HOME, "label", "namespace", name, "liqo.io/enabled=true")
-        there = Shop(shop.peers, name)
-        there.pod("web")
-        shop.peers.until(lambda: _waits(there, "web"))
-        assert there.waiting("web")[0] == "NamespaceReserved"
-    finally:
-        lab.kubectl(HOME, "delete", "namespace", name, "--wait=false")
-        shop.peers.until(lambda: not gone(shop.peers, name))
+    there = shop.other("kube-shop")
+    there.pod("web")
+    shop.peers.until(lambda: _waits(there, "web"))
+    assert there.waiting("web")[0] == "NamespaceReserved"

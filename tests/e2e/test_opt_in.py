@@ -12,10 +12,10 @@ import pytest
 from e2e_peers import Peers
 from liqo.app.demo import NAME
 from liqo.lab.lab import LIQO
+from offloading import HOME, part_with
 
 pytestmark = pytest.mark.lab
 
-HOME = "rome"
 ENABLED = "liqo.io/enabled=true"
 EVERYTHING = [{"operator": "Exists"}]
 REAL_NODES = 3
@@ -93,15 +93,7 @@ def shop(peers: Peers) -> Iterator[Shop]:
     peers.until(lambda: peers.is_ready(HOME))
     found = Shop(peers, [])
     yield found
-    for name in found.made:
-        peers.lab.kubectl(HOME, "delete", "namespace", name, "--wait=false")
-    peers.part()
-    for name in found.made:
-        peers.until(partial(_is_gone, peers, name))
-
-
-def _is_gone(peers: Peers, name: str) -> bool:
-    return name not in {n["metadata"]["name"] for n in peers.items(HOME, "namespaces")}
+    part_with(peers, *found.made)
 
 
 def test_pods_of_an_enabled_namespace_spread_over_real_and_virtual_nodes_and_others_do_not(

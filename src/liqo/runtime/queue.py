@@ -152,9 +152,10 @@ class Backlog:
         return wait
 
     def retry(self, now: datetime) -> None:
-        """Have all keys that failed handed out at once: what they failed for may be over."""
-        for key in self._failures:
-            self._held.pop(key, None)
+        """Have all keys that failed handed out at once, and count anew: what they failed for may be over."""
+        failed, self._failures = self._failures, {}
+        self._held.clear()
+        for key in failed:
             if key in self._due:
                 self.add(key, now)
 
@@ -230,7 +231,7 @@ class Queue:
         return wait
 
     def retry(self) -> None:
-        """Have all keys that failed handed out at once: what they failed for may be over."""
+        """Have all keys that failed handed out at once, and count anew: what they failed for may be over."""
         self._backlog.retry(self._now())
         self._wake()
 

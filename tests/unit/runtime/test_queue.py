@@ -61,6 +61,7 @@ def test_what_failed_is_handed_out_at_once_when_all_are_to_be_tried_again() -> N
     assert taken(backlog, START) == []
     backlog.retry(START)
     assert taken(backlog, START) == [A]
+    assert backlog.failures(A) == 0, "the next wait is a short one again"
 
 
 def test_a_key_that_is_worked_on_waits_until_it_is_done() -> None:
