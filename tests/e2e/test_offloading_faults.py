@@ -97,6 +97,18 @@ def test_pods_that_are_replaced_during_a_partition_do_not_run_twice_after_it(run
     assert {p["metadata"]["name"] for p in running.on_foreign()} & old == old - {doomed}
 
 
+def test_pods_of_a_partition_are_created_once_and_count_once(running: Shop) -> None:
+    """A quota counts what is refused because it is there already, and finds that out after five minutes."""
+    lab, many = running.peers.lab, 40
+    lab.partition(HOME, FOREIGN)
+    running.kubectl("scale", "deployment", "web", f"--replicas={many}")
+    running.peers.until(lambda: not running.peers.is_ready(HOME))
+    lab.heal(HOME, FOREIGN)
+    running.peers.until(lambda: running.is_running(many))
+    (quota,) = running.peers.items(FOREIGN, "resourcequotas", "-n", running.remote)
+    assert quota["status"]["used"]["pods"] == str(many)
+
+
 @contextmanager
 def without(shop: Shop, side: str) -> Iterator[None]:
     """Have no API server on one side."""

@@ -24,6 +24,7 @@ from e2e_peers import Peers, names
 from held import Look, look_at
 from liqo.api.names import WELL_KNOWN_CONFIG_MAP
 from liqo.app.lab import up_with_liqo
+from liqo.app.stores import make_stores, selections
 from liqo.lab.lab import LIQO
 from liqo.lab.pytest_plugin import Eventually, LabFactory
 from offloading import FOREIGN, HOME, Shop
@@ -46,6 +47,8 @@ SLOPE_MAX = 0.5
 # Of one look than of another: a burst leaves connections open for 75 s, with a task for each that was accepted; one
 # leaked a pod would be hundreds.
 TASKS_MORE = FILES_MORE = 64
+OWN_WATCHES = len(selections("liqo", make_stores()))  # of a Liqo without a peering
+STEADY_LOOKS = 12  # so many in a row with as many watches: none of them is about to begin or to begin again
 KEPT = "CertificateSigningRequest/"  # that of a controller killed while it waited; its cluster keeps it for an hour
 
 
@@ -197,6 +200,18 @@ def take_census(peers: Peers, side: str) -> Census:
     return Census(objects, look_at(peers.lab, side).watches)
 
 
+def steady_watches(peers: Peers, side: str) -> int:
+    """Return how many watches a Liqo has, once that changes no more."""
+    seen: list[int] = []
+
+    def is_steady() -> bool:
+        seen.append(look_at(peers.lab, side).watches)
+        return seen[-STEADY_LOOKS:] == [seen[-1]] * STEADY_LOOKS
+
+    peers.until(is_steady)
+    return seen[-1]
+
+
 @pytest.fixture
 def soak(lab_factory: LabFactory, eventually: Eventually) -> Iterator[Soak]:
     with ExitStack() as stack:
@@ -206,6 +221,7 @@ def soak(lab_factory: LabFactory, eventually: Eventually) -> Iterator[Soak]:
         peers = Peers(lab, eventually)
         for side in SIDES:  # the last that a controller makes of its own
             peers.until(partial(peers.get, side, "configmap", WELL_KNOWN_CONFIG_MAP, "-n", "liqo"))
+            assert steady_watches(peers, side) == OWN_WATCHES
         before = {side: take_census(peers, side) for side in SIDES}
         shop = Shop(peers, NAMESPACE)
         lab.kubectl(HOME, "create", "namespace", NAMESPACE)
@@ -219,7 +235,7 @@ def soak(lab_factory: LabFactory, eventually: Eventually) -> Iterator[Soak]:
 def test_nothing_leaks_and_every_pod_is_accounted_for(soak: Soak) -> None:
     began = time.monotonic()
     soak.settle()
-    watches = {side: look_at(soak.peers.lab, side).watches for side in SIDES}
+    watches = {side: steady_watches(soak.peers, side) for side in SIDES}
     while (minute := (time.monotonic() - began) / 60) < MINUTES or not soak.minutes:
         for _ in range(STEPS):
             soak.step(kills=minute < MINUTES / 3)

@@ -226,6 +226,12 @@ class PeerClusters:
             return None
         return found.watches.view(selection)
 
+    def note(self, cluster_id: str, way: Way, selection: Selection, obj: Wire) -> None:
+        """Take the answer to a write of ours into what a watch has seen."""
+        found = self._connections.get((cluster_id, way))
+        if found is not None:
+            found.watches.note(selection, obj)
+
     def unwatch(self, cluster_id: str, way: Way, selection: Selection) -> None:
         """End a watch; without one nothing happens."""
         found = self._connections.get((cluster_id, way))

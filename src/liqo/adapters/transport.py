@@ -13,6 +13,7 @@ import ssl
 from collections.abc import AsyncGenerator, Awaitable, Callable
 from dataclasses import dataclass, field
 from datetime import timedelta
+from functools import partial
 from typing import Any, NamedTuple
 
 import aiohttp
@@ -40,6 +41,9 @@ WATCHES = (
 )
 # A dead peer is noticed in 50 s: the first three where nothing is under way, the last, in ms, where something is.
 KEEPALIVE = {"TCP_KEEPIDLE": 20, "TCP_KEEPINTVL": 10, "TCP_KEEPCNT": 3, "TCP_USER_TIMEOUT": 50_000}
+# Of a request's time: the kernel drops then what nobody acknowledged, which it would deliver else once the network is
+# back, after we have asked again.
+UNHEARD = 0.9
 USER_AGENT = "liqo"
 JSON_TYPE = "application/json"
 
@@ -198,7 +202,9 @@ class Transport:
                 limit=connections,
                 ttl_dns_cache=10,
                 keepalive_timeout=75,
-                socket_factory=_make_socket,
+                socket_factory=partial(
+                    _make_socket, self.timeout * UNHEARD if connections == REQUESTS else None
+                ),
             )
             self.sessions[connections] = aiohttp.ClientSession(
                 connector=connector,
@@ -309,12 +315,13 @@ def _drop(response: aiohttp.ClientResponse) -> None:
     response.close()
 
 
-def _make_socket(address: tuple[Any, ...]) -> socket.socket:
-    """Return a socket that notices a peer that died without a word."""
+def _make_socket(unheard: timedelta | None, address: tuple[Any, ...]) -> socket.socket:
+    """Return a socket that notices a peer that died without a word; what it sends is dropped after `unheard`."""
     family, kind, protocol = address[:3]
     made = socket.socket(family, kind, protocol)
     made.setsockopt(socket.SOL_SOCKET, socket.SO_KEEPALIVE, 1)
-    for option, value in KEEPALIVE.items():
+    drop = {"TCP_USER_TIMEOUT": unheard // timedelta(milliseconds=1)} if unheard is not None else {}
+    for option, value in {**KEEPALIVE, **drop}.items():
         if hasattr(socket, option):
             made.setsockopt(socket.IPPROTO_TCP, getattr(socket, option), value)
     return made

@@ -67,6 +67,12 @@ class Watches:
             watch = self._watches[selection] = self._begin(selection)
         return watch.store.mapping if watch.store.synced else None
 
+    def note(self, selection: Selection, obj: Wire) -> None:
+        """Take the answer to a write of ours into what a watch has seen; without one nothing happens."""
+        watch = self._watches.get(selection)
+        if watch is not None:
+            watch.store.note(obj)
+
     def end(self, selection: Selection) -> None:
         """End a watch; without one nothing happens."""
         watch = self._watches.pop(selection, None)

@@ -5,7 +5,8 @@ While a foreign cluster does not answer, nothing is concluded from what it does 
 """
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from contextlib import suppress
+from dataclasses import dataclass, field
 from datetime import datetime
 from functools import partial
 
@@ -13,7 +14,7 @@ from liqo.api.kinds import POD
 from liqo.api.meta import Key, Kind, Wire, is_ready
 from liqo.api.names import STAYS_ANNOTATION
 from liqo.api.reasons import Reason
-from liqo.errors import Absent, Conflict, Fault, Forbidden, Invalid, Refused, Unavailable
+from liqo.errors import Absent, Conflict, Fault, Forbidden, Invalid, Refused, Unavailable, Unreachable
 from liqo.node.abroad import Abroad, Place
 from liqo.node.forge_pod import forge_pod
 from liqo.node.loop import PODS_GO_WITHIN
@@ -44,6 +45,7 @@ class OffloadedPods:
     contents: Mapping[Kind, Contents]
     events: Events
     clock: Clock
+    unheard: set[Key] = field(default_factory=set)  # on foreign: whether these were created, it did not say
 
     async def reconcile(self, key: Key) -> Outcome:
         """Bring one pod a step closer, wherever it is or was."""
@@ -90,6 +92,8 @@ class OffloadedPods:
 
     async def _on(self, cluster_id: str, namespace: str, key: Key, home: Wire | None) -> Outcome:
         """Bring a pod and what stands for it on one foreign cluster together."""
+        if home is None:
+            self.unheard.discard(Key(namespace, key.name))
         session = self.clusters.get(cluster_id, Way.OUTGOING)
         seen = self.clusters.watched(cluster_id, Way.OUTGOING, pods_in(namespace))
         if session is None or session.health is not Health.READY or seen is None:
@@ -158,12 +162,30 @@ class OffloadedPods:
                 return await self._refused_there(home, fault)
             return await self._refuse(home, fault.reason, fault.message)
         try:
-            await session.cluster.create(POD, forged)
-        except Conflict:
-            pass  # the watch tells of it in a moment
+            made = await self._made(session.cluster, Key.of(forged), forged)
         except (Forbidden, Invalid) as fault:
             return await self._refused_there(home, fault)
+        self.clusters.note(cluster_id, Way.OUTGOING, pods_in(namespace), made)
         return writes + 1
+
+    async def _made(self, cluster: Cluster, key: Key, forged: Wire) -> Wire:
+        """Return the pod, created or there.
+
+        One that is created twice counts twice against foreign's quota, until the quota's next full look in five
+        minutes: so a creation that was not answered is asked about first.
+        """
+        if key in self.unheard:
+            with suppress(Absent):
+                return await cluster.get(POD, key)
+        try:
+            made = await cluster.create(POD, forged)
+        except Conflict:
+            made = await cluster.get(POD, key)
+        except Unreachable:
+            self.unheard.add(key)
+            raise
+        self.unheard.discard(key)
+        return made
 
     async def _keep_up(self, session: Session, home: Wire, remote: Wire) -> int:
         """Have a pod on foreign follow what was changed at home.

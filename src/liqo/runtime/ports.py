@@ -170,6 +170,10 @@ class Clusters(Protocol):
         """
         ...
 
+    def note(self, cluster_id: str, way: Way, selection: Selection, obj: Wire) -> None:
+        """Take the answer to a write of ours into what a watch has seen, which may be late; see Store.note."""
+        ...
+
     def unwatch(self, cluster_id: str, way: Way, selection: Selection) -> None:
         """End a watch; without one nothing happens."""
         ...

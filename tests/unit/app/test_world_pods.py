@@ -8,6 +8,7 @@ from liqo.api.kinds import POD
 from liqo.api.meta import Key, Kind, Wire
 from liqo.api.names import STAYS_ANNOTATION
 from liqo.errors import Fault, Unreachable
+from memory_cluster import MemoryCluster
 from world import World
 from world_pods import SHOP, WEB, Offloading
 
@@ -58,6 +59,36 @@ async def test_one_that_is_deleted_abroad_before_anybody_saw_it_is_made_again(of
     api.compact()  # so that only a new list can tell, and that knows nothing of it
     api.fail = lambda _verb, _kind: None
     offloading.kubelet_works = True
+    await offloading.run(timedelta(seconds=30))
+    assert offloading.runs_once()
+
+
+@pytest.mark.parametrize("answered", [True, False])
+async def test_one_is_created_once_while_the_watch_tells_nothing(
+    offloading: Offloading, monkeypatch: pytest.MonkeyPatch, *, answered: bool
+) -> None:
+    """A second try would count against milan's quota, and stay so for minutes."""
+    await offloading.bind(Key(SHOP, "other"))  # so that there is a watch
+    await offloading.run(FEW_SECONDS)
+    api, create = offloading.milan.api, MemoryCluster.create
+
+    async def unanswered(cluster: MemoryCluster, kind: Kind, obj: Wire) -> Wire:
+        made = await create(cluster, kind, obj)
+        if cluster is api and not answered:
+            raise Unreachable("cut")
+        return made
+
+    monkeypatch.setattr(MemoryCluster, "create", unanswered)
+    api.fail = lambda verb, kind: Unreachable("cut") if kind is POD and verb in {"watch", "list"} else None
+    api.end_watches()
+    await offloading.bind()
+    for number in range(5):
+        await offloading.run(FEW_SECONDS)
+        note = {"metadata": {"annotations": {"number": str(number)}}}
+        await offloading.rome.api.patch(POD, WEB, note)
+    created = [key.name for verb, kind, key in api.calls if (verb, kind) == ("create", POD) and key]
+    assert created == ["other", WEB.name]
+    api.fail = lambda _verb, _kind: None
     await offloading.run(timedelta(seconds=30))
     assert offloading.runs_once()
 
