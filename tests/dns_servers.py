@@ -1,5 +1,6 @@
 """Real name servers: the lab's CoreDNS and BIND from Debian, on loopback ports of their own or on a lab's host."""
 
+import secrets
 import signal
 import socket
 import subprocess
@@ -22,6 +23,7 @@ KEY = """key "liqo-key" { algorithm hmac-sha256; secret "c2VjcmV0c2VjcmV0c2VjcmV
 """
 UPDATES = 'allow-update { key "liqo-key"; };'
 PORT = 5300  # on a lab's host
+PORTS = range(10_000, 20_000)  # on this one: below those of connections, and of the lab's relays
 BIND = ("bind9", "bind9-libs", "libjemalloc2", "liblmdb0", "libmaxminddb0", "libfstrm0", "libprotobuf-c1")
 
 
@@ -58,12 +60,12 @@ Serve = Callable[[str, str], NameServer]
 
 
 def free_port() -> int:
-    """Return a port that is free for UDP and TCP."""
+    """Return a port that is free for UDP and TCP, of those that nobody is given who asks for any."""
     while True:
         with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as udp, socket.socket() as tcp:
-            udp.bind(("127.0.0.1", 0))
-            port: int = udp.getsockname()[1]
+            port = secrets.choice(PORTS)
             try:
+                udp.bind(("127.0.0.1", port))
                 tcp.bind(("127.0.0.1", port))
             except OSError:
                 continue

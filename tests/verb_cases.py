@@ -43,7 +43,7 @@ PODS = (
     _pod("falls", "exit 3"),
     _pod(
         "fell",
-        f"test -e /been/there && {SLEEP}; touch /been/there; echo once; exit 3",
+        f"if test -e /been/there; then {SLEEP}; fi; touch /been/there; echo once; exit 3",
         {"volumes": [{"name": "been", "emptyDir": {}}]},
         volumeMounts=[{"name": "been", "mountPath": "/been"}],
     ),
@@ -77,7 +77,7 @@ _MANY = (
 VERBS: dict[str, Verb] = {
     # Looking.
     "get": Verb("kubectl get pods web -o wide; kubectl get pod -l verbs=talks -o name"),
-    "get-watch": Verb("kubectl get pod web -w -o name --request-timeout=1s"),
+    "get-watch": Verb("kubectl get pod web -w -o name --request-timeout=3s"),
     "describe": Verb("kubectl describe pod talks | sed -n '/^Containers:/,/^Conditions:/p'"),
     "events": Verb(
         "until kubectl events --for pod/falls --types=Warning --no-headers | "
@@ -99,7 +99,7 @@ VERBS: dict[str, Verb] = {
     "logs-bytes": Verb("kubectl logs talks --limit-bytes=5"),
     "logs-follow": Verb(
         f"{_RUN} brief --restart=Never --command -- sh -c 'echo one; sleep 1; echo two' && "
-        "kubectl wait --for=jsonpath='{.status.containerStatuses[0].containerID}' pod/brief >/dev/null && "
+        "kubectl wait --for=jsonpath='{.status.containerStatuses[0].containerID}' pod/brief --timeout=90s >waited && "
         "kubectl logs -f brief; kubectl delete pod brief"
     ),
     # Commands, terminals, files and ports.
@@ -118,7 +118,7 @@ VERBS: dict[str, Verb] = {
         "kubectl exec web -- cat /tmp/some/deep/file"
     ),
     "port-forward": Verb(
-        "kubectl port-forward web :8080 >said & until grep -q 127.0.0.1 said; do sleep 0.1; done; "
+        "touch said; kubectl port-forward web :8080 >said & until grep -q 127.0.0.1 said; do sleep 0.1; done; "
         "wget -qO- http://127.0.0.1:$(sed -n 's/.*127.0.0.1:\\([0-9]*\\).*/\\1/p' said)/; kill $!"
     ),
     "proxy": Verb("kubectl get --raw /api/v1/namespaces/$NAMESPACE/pods/web:8080/proxy/"),

@@ -35,7 +35,7 @@ def test_a_peering_that_runs_goes_on_beside_a_wrong_clock(peers: Peers, side: st
             assert peers.lab.skew(side, ahead)
             assert liqo(peers, "milan", "share", share).returncode == 0
             until_other(peers, before)  # word goes to and fro as ever
-            assert peers.is_ready("rome")
+            peers.until(lambda: peers.is_ready("rome"))
             assert requests(peers) == asked
     finally:
         peers.lab.skew(side, 0.0)

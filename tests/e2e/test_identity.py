@@ -81,6 +81,6 @@ def test_a_cluster_that_gave_its_identity_up_joins_again_as_another(peers: Peers
         return peers.is_ready("rome")
 
     peers.until(is_all_that_is_there, ENDED_SECONDS)
-    assert peers.condition("rome", "NodeReady") == ("True", "Ready")
+    peers.until(lambda: peers.condition("rome", "NodeReady") == ("True", "Ready"))
     assert len(peers.items("rome", "fc")) == 1
     assert peers.items("rome", "fc")[0]["metadata"]["name"] == NAME

@@ -26,7 +26,7 @@ def test_the_seed_s_commands(peers: Peers) -> None:
     shown = peers.lab.kubectl("rome", "get", "foreignclusters,advertisements,nodes", "-n", "liqo")
     assert "Established" in shown
     assert "OfferAccepted" in shown
-    lease = peers.get("rome", "lease", node["metadata"]["name"], "-n", "kube-node-lease")
+    lease = peers.until(lambda: peers.get("rome", "lease", node["metadata"]["name"], "-n", "kube-node-lease"))
     assert lease["spec"]["holderIdentity"] == node["metadata"]["name"]
 
 

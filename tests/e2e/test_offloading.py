@@ -369,6 +369,8 @@ def test_unjoin_with_running_pods_leaves_nothing_on_either_side(shop: Shop) -> N
 
 def test_a_namespace_with_a_name_of_the_system_has_no_place(shop: Shop) -> None:
     there = shop.other("kube-shop")
+    shop.pod("first")  # what Liqo sees later than that namespace
+    shop.peers.until(lambda: shop.is_running(1))
     there.pod("web")
     shop.peers.until(lambda: _waits(there, "web"))
     assert there.waiting("web")[0] == "NamespaceReserved"

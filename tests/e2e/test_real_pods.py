@@ -136,8 +136,8 @@ def test_what_a_container_said_before_it_was_started_again_is_kept(shop: Shop) -
     fail = {"name": "main", "image": IMAGE, "command": ["sh", "-c", "echo once; exit 3"]}
     shop.pod("faulty", containers=[fail])
     shop.peers.until(lambda: run(shop, "logs", "-p", "faulty").stdout == "once\n")
-    (there,) = [p for p in shop.at_home() if p["metadata"]["name"] == "faulty"]
-    assert there["status"]["containerStatuses"][0]["lastState"]["terminated"]["exitCode"] == 3
+    state = "{.status.containerStatuses[0].lastState.terminated.exitCode}"
+    shop.peers.until(lambda: shop.kubectl("get", "pod", "faulty", "-o", f"jsonpath={state}") == "3")
     shop.kubectl("delete", "pod", "faulty", "--grace-period=1")
 
 

@@ -158,6 +158,7 @@ def differs(name: str, found: Rights) -> bool:
     return text_of(found) != path.read_text()
 
 
+@pytest.mark.seconds(300)
 async def test_every_identity_may_do_what_it_could_before_and_no_more(peering: Bench) -> None:
     found = {name: await of_account(peering, *account) for name, account in ACCOUNTS.items()}
     found |= {"everybody": await of_everybody(peering), "strangers": await of_strangers(peering)}

@@ -7,7 +7,7 @@ import pytest
 
 from liqo.lab.pytest_plugin import LabFactory
 
-pytestmark = pytest.mark.lab
+pytestmark = [pytest.mark.lab, pytest.mark.seconds(300)]
 
 SAID = {
     (True, True): ["Others ask at https://", "this API server takes anonymous requests"],

@@ -36,6 +36,7 @@ def forge_status(**status: object) -> Wire:
     }
 
 
+@pytest.mark.seconds(300)
 async def test_the_agent_may_do_this_and_nothing_else(bench: Bench) -> None:
     everywhere = {
         (FC, "create"),

@@ -59,7 +59,7 @@ async def home(bench: Bench, tenant: HttpCluster) -> AsyncIterator[HttpCluster]:
     await grant(admin, forge_workload_rights(NS, ROOM, ID))
     await admin.apply(LIMIT_RANGE, forge_limits(ROOM, ID), manager="test")
     await admin.apply(RESOURCE_QUOTA, forge_quota(ROOM, ID, OFFER), manager="test")
-    await eventually(partial(_enforced, admin))
+    await eventually(partial(_enforced, admin, tenant))
     yield tenant
     for number in range(RACERS):
         await clear(admin, POD, Key(ROOM, f"web-{number}"))
@@ -68,10 +68,17 @@ async def home(bench: Bench, tenant: HttpCluster) -> AsyncIterator[HttpCluster]:
     )  # what it has used follows late: each test has its own
 
 
-async def _enforced(admin: HttpCluster) -> None:
-    quota = await admin.get(RESOURCE_QUOTA, Key(ROOM, BOUND))
-    if "pods" not in ((quota.get("status") or {}).get("hard") or {}):
-        raise Absent("not enforced yet")
+async def _enforced(admin: HttpCluster, home: HttpCluster) -> None:
+    """See that admission knows of the quota: its status tells so a moment earlier."""
+    beyond = forge_racer(RACERS, containers=asks(cpu="2"))
+    try:
+        await home.create(POD, beyond)
+    except Forbidden as fault:
+        if "exceeded quota" in fault.message:
+            return
+        raise
+    await clear(admin, POD, Key.of(beyond))
+    raise Absent("not enforced yet")
 
 
 def forge_racer(number: int, **spec: object) -> Wire:
@@ -235,5 +242,9 @@ async def test_services_are_counted(bench: Bench, home: HttpCluster) -> None:
 
     await eventually(lowered)
     service = forge_object(SERVICE, "web", ROOM, spec={"ports": [{"port": 80}]})
-    with pytest.raises(Forbidden, match="exceeded quota"):
-        await home.create(SERVICE, service)
+
+    async def beyond() -> None:
+        with pytest.raises(Forbidden, match="exceeded quota"):
+            await home.create(SERVICE, service)
+
+    await eventually(beyond)  # a Conflict before admission knows of the change
