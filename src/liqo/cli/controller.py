@@ -63,6 +63,7 @@ def controller(
 
     Example: liqo controller --kubeconfig liqo-controller.kubeconfig --listen 10.0.0.5
     """
+    from liqo.adapters.memory import keep_large_apart  # noqa: PLC0415  the CLI starts fast
     from liqo.app.controller import Options, run_controller  # noqa: PLC0415  the CLI starts fast
 
     options = Options(
@@ -80,6 +81,7 @@ def controller(
         skew=_skew(os.environ.get("LIQO_CLOCK_SKEW", "")),
         log_level=log_level,
     )
+    keep_large_apart()
     try:
         import uvloop  # noqa: PLC0415  optional
     except ImportError:
