@@ -106,14 +106,7 @@ class Backlog:
             del self._busy[group]
         if key in self._due:
             self._push(key, self._due[key])
-        parked = self._parked.get(group)
-        while parked:
-            waiting = parked.popleft()
-            if waiting in self._due:
-                self._push(waiting, self._due[waiting])
-                break
-        if parked is not None and not parked:
-            del self._parked[group]
+        self._unpark()
 
     def forget(self, key: Key) -> None:
         """Start counting its failures anew."""
@@ -164,6 +157,22 @@ class Backlog:
         self._due = {key: at + by for key, at in self._due.items()}
         self._held = {key: at + by for key, at in self._held.items()}
         self._heap = [(at + by, order, key) for at, order, key in self._heap]
+
+    def _unpark(self) -> None:
+        """Have as many that wait in line handed out as their groups have room for.
+
+        All groups, not only that of a key which is done: one that was let go on may be of another group by then, since
+        a group is what `group` says now, and nobody of the first one might be left to let the next one go on.
+        """
+        for group, parked in list(self._parked.items()):
+            room = self.per_group - self._busy.get(group, 0)
+            while parked and room > 0:
+                waiting = parked.popleft()
+                if waiting in self._due and waiting not in self._working:
+                    self._push(waiting, self._due[waiting])
+                    room -= 1
+            if not parked:
+                del self._parked[group]
 
     def _push(self, key: Key, at: datetime) -> None:
         self._order += 1

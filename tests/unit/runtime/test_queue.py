@@ -75,6 +75,19 @@ def test_a_key_that_is_worked_on_waits_until_it_is_done() -> None:
     assert backlog.take(START) == A
 
 
+def test_one_that_changes_its_group_while_it_waits_in_line_leaves_nobody_behind() -> None:
+    groups = {A: "one", B: "one", C: "one"}
+    backlog = Backlog(group=lambda key: groups[key], per_group=1)
+    for key in (A, B, C):
+        backlog.add(key, START)
+    assert taken(backlog, START) == [A]
+    groups[B] = "other"
+    backlog.done(A)
+    assert taken(backlog, START) == [B]
+    backlog.done(B)
+    assert taken(backlog, START) == [C]
+
+
 def test_a_full_group_holds_up_nobody_else() -> None:
     backlog = Backlog(group=lambda key: key.namespace, per_group=2)
     slow = [Key("slow", str(i)) for i in range(4)]
@@ -176,10 +189,18 @@ class BacklogMachine(RuleBasedStateMachine):
 
     def __init__(self) -> None:
         super().__init__()
-        self.backlog = Backlog(group=lambda key: key.namespace, per_group=2)
+        self.groups: dict[Key, str] = {}  # of those that moved
+        self.backlog = Backlog(group=self.group, per_group=2)
         self.now = START
         self.due: dict[Key, datetime] = {}
-        self.working: set[Key] = set()
+        self.working: dict[Key, str] = {}  # with the group in which it was taken
+
+    def group(self, key: Key) -> str:
+        return self.groups.get(key, key.namespace)
+
+    @rule(key=KEYS, group=st.sampled_from("xy"))
+    def move(self, key: Key, group: str) -> None:
+        self.groups[key] = group
 
     @rule(key=KEYS, after=SPANS)
     def add(self, key: Key, after: timedelta) -> None:
@@ -197,14 +218,14 @@ class BacklogMachine(RuleBasedStateMachine):
             return
         assert key not in self.working
         assert self.due.pop(key) <= self.now
-        self.working.add(key)
-        assert sum(k.namespace == key.namespace for k in self.working) <= 2
+        self.working[key] = self.group(key)
+        assert list(self.working.values()).count(self.group(key)) <= 2
 
     @precondition(lambda self: self.working)
     @rule(data=st.data())
     def done(self, data: st.DataObject) -> None:
         key = data.draw(st.sampled_from(sorted(self.working)))
-        self.working.remove(key)
+        del self.working[key]
         self.backlog.forget(key)
         self.backlog.done(key)
 
@@ -213,7 +234,7 @@ class BacklogMachine(RuleBasedStateMachine):
     def fail(self, data: st.DataObject) -> None:
         key = data.draw(st.sampled_from(sorted(self.working)))
         wait = self.backlog.fail(key, self.now, RANDOM)
-        self.working.remove(key)
+        del self.working[key]
         self.backlog.done(key)
         held = self.backlog._held.get(key, self.now)
         self.due[key] = max(held, min(self.due.get(key, self.now + wait), self.now + wait))
@@ -230,6 +251,7 @@ class BacklogMachine(RuleBasedStateMachine):
             self.backlog.done(key)
         while (found := self.backlog.take(self.now)) is not None:
             left.discard(found)
+            self.groups = {}
             self.backlog.done(found)
         assert not left
         assert self.backlog.due() is None
