@@ -45,7 +45,9 @@ class OffloadedPods:
     contents: Mapping[Kind, Contents]
     events: Events
     clock: Clock
-    unheard: set[Key] = field(default_factory=set)  # on foreign: whether these were created, it did not say
+    unheard: set[tuple[str, Key]] = field(
+        default_factory=set
+    )  # by cluster: it did not say whether it created them
 
     async def reconcile(self, key: Key) -> Outcome:
         """Bring one pod a step closer, wherever it is or was."""
@@ -93,7 +95,7 @@ class OffloadedPods:
     async def _on(self, cluster_id: str, namespace: str, key: Key, home: Wire | None) -> Outcome:
         """Bring a pod and what stands for it on one foreign cluster together."""
         if home is None:
-            self.unheard.discard(Key(namespace, key.name))
+            self.unheard.discard((cluster_id, Key(namespace, key.name)))
         session = self.clusters.get(cluster_id, Way.OUTGOING)
         seen = self.clusters.watched(cluster_id, Way.OUTGOING, pods_in(namespace))
         if session is None or session.health is not Health.READY or seen is None:
@@ -162,19 +164,20 @@ class OffloadedPods:
                 return await self._refused_there(home, fault)
             return await self._refuse(home, fault.reason, fault.message)
         try:
-            made = await self._made(session.cluster, Key.of(forged), forged)
+            made = await self._made(session.cluster, cluster_id, forged)
         except (Forbidden, Invalid) as fault:
             return await self._refused_there(home, fault)
         self.clusters.note(cluster_id, Way.OUTGOING, pods_in(namespace), made)
         return writes + 1
 
-    async def _made(self, cluster: Cluster, key: Key, forged: Wire) -> Wire:
+    async def _made(self, cluster: Cluster, cluster_id: str, forged: Wire) -> Wire:
         """Return the pod, created or there.
 
         One that is created twice counts twice against foreign's quota, until the quota's next full look in five
         minutes: so a creation that was not answered is asked about first.
         """
-        if key in self.unheard:
+        key = Key.of(forged)
+        if (cluster_id, key) in self.unheard:
             with suppress(Absent):
                 return await cluster.get(POD, key)
         try:
@@ -182,9 +185,9 @@ class OffloadedPods:
         except Conflict:
             made = await cluster.get(POD, key)
         except Unreachable:
-            self.unheard.add(key)
+            self.unheard.add((cluster_id, key))
             raise
-        self.unheard.discard(key)
+        self.unheard.discard((cluster_id, key))
         return made
 
     async def _keep_up(self, session: Session, home: Wire, remote: Wire) -> int:
