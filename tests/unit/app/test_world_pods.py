@@ -65,12 +65,16 @@ async def test_one_that_is_deleted_abroad_before_anybody_saw_it_is_made_again(of
 
 @pytest.mark.parametrize("answered", [True, False])
 async def test_one_is_created_once_while_the_watch_tells_nothing(
-    offloading: Offloading, monkeypatch: pytest.MonkeyPatch, *, answered: bool
+    world: World, offloading: Offloading, monkeypatch: pytest.MonkeyPatch, *, answered: bool
 ) -> None:
-    """A second try would count against milan's quota, and stay so for minutes."""
-    await offloading.bind(Key(SHOP, "other"))  # so that there is a watch
+    """A second try would count against paris's quota, and stay so for minutes; that milan has none changes nothing."""
+    await world.install("paris", 3)
+    await world.join("rome", "paris", "paris")
     await offloading.run(FEW_SECONDS)
-    api, create = offloading.milan.api, MemoryCluster.create
+    await offloading.bind(Key(SHOP, "other"), "paris")  # so that there is a watch
+    await offloading.run(FEW_SECONDS)
+    paris, create = world.sides["paris"], MemoryCluster.create
+    api = paris.api
 
     async def unanswered(cluster: MemoryCluster, kind: Kind, obj: Wire) -> Wire:
         made = await create(cluster, kind, obj)
@@ -81,7 +85,7 @@ async def test_one_is_created_once_while_the_watch_tells_nothing(
     monkeypatch.setattr(MemoryCluster, "create", unanswered)
     api.fail = lambda verb, kind: Unreachable("cut") if kind is POD and verb in {"watch", "list"} else None
     api.end_watches()
-    await offloading.bind()
+    await offloading.bind(where="paris")
     for number in range(5):
         await offloading.run(FEW_SECONDS)
         note = {"metadata": {"annotations": {"number": str(number)}}}
@@ -90,6 +94,7 @@ async def test_one_is_created_once_while_the_watch_tells_nothing(
     assert created == ["other", WEB.name]
     api.fail = lambda _verb, _kind: None
     await offloading.run(timedelta(seconds=30))
+    offloading.milan = paris
     assert offloading.runs_once()
 
 
