@@ -38,7 +38,10 @@ def _pod(name: str, script: str = "", spec: dict[str, Any] | None = None, **cont
 
 
 PODS = (
-    _pod("web", readinessProbe={"httpGet": {"path": "/", "port": 8080}, "periodSeconds": 1}),
+    _pod(
+        "web",
+        readinessProbe={"httpGet": {"path": "/", "port": 8080}, "periodSeconds": 1, "timeoutSeconds": 30},
+    ),
     _pod("talks", f"for i in 1 2 3; do echo line $i; done; {SLEEP}"),
     _pod("falls", "exit 3"),
     _pod(
@@ -77,7 +80,12 @@ _MANY = (
 VERBS: dict[str, Verb] = {
     # Looking.
     "get": Verb("kubectl get pods web -o wide; kubectl get pod -l verbs=talks -o name"),
-    "get-watch": Verb("kubectl get pod web -w -o name --request-timeout=3s"),
+    "get-watch": Verb(
+        """kubectl get pod changes -w -o jsonpath='{.metadata.annotations.seen}{"\\n"}' >seen & """
+        "until test -s seen; do sleep 0.1; done; "
+        "for what in one two; do kubectl annotate pod changes --overwrite seen=$what && "
+        "until grep -q $what seen; do sleep 0.1; done; done; kill $!; uniq seen"
+    ),
     "describe": Verb("kubectl describe pod talks | sed -n '/^Containers:/,/^Conditions:/p'"),
     "events": Verb(
         "until kubectl events --for pod/falls --types=Warning --no-headers | "
@@ -197,7 +205,7 @@ VERBS: dict[str, Verb] = {
     "evict": Verb(
         "kubectl create pdb keep --selector=verbs=evicted --min-available=1 && "
         "kubectl wait pdb/keep --for=jsonpath='{.status.currentHealthy}'=1 --timeout=60s && "
-        "kubectl drain $NODE --pod-selector=verbs=evicted --force --timeout=1s 2>&1 | "
+        "kubectl drain $NODE --pod-selector=verbs=evicted --force --timeout=4s 2>&1 | "
         "grep -o 'violate.*budget' | sort -u; "
         "kubectl get pod evicted; kubectl delete pdb keep; "
         "kubectl drain $NODE --pod-selector=verbs=evicted --force --timeout=60s; kubectl uncordon $NODE"
