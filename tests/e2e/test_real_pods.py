@@ -47,7 +47,7 @@ SIZES = (3, 100)
 WEB = {
     "name": "web",
     "image": IMAGE,
-    "readinessProbe": {"httpGet": {"path": "/", "port": 8080}, "periodSeconds": 1},
+    "readinessProbe": {"httpGet": {"path": "/", "port": 8080}, "periodSeconds": 1, "timeoutSeconds": 30},
 }
 LAST_WORDS = """
 trap 'echo told to stop; until test -e /tmp/go; do sleep 0.1; done; echo bye; exit 0' TERM

@@ -6,6 +6,7 @@ import subprocess
 import sys
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack
+from functools import partial
 from pathlib import Path
 from typing import Protocol
 
@@ -20,6 +21,7 @@ from liqo.lab.status import forge_status
 
 pytestmark = pytest.mark.lab
 
+READY = 'jsonpath={.status.conditions[?(@.type=="Ready")].status}'
 POD = """
 apiVersion: v1
 kind: Pod
@@ -130,6 +132,17 @@ def test_nodes_are_ready_and_a_pod_runs(pair: Lab, eventually: Eventually) -> No
     eventually(running)
     assert pair.kubectl("rome", "-n", "default", "logs", "runs") == "a fake pod of rome says hello\n"
     pair.kubectl("rome", "-n", "default", "delete", "pod", "runs", "--timeout=30s")
+
+
+def test_a_pod_whose_node_was_taken_for_dead_is_ready_again(pair: Lab) -> None:
+    rome = partial(pair.kubectl, "rome", "-n", "default")
+    rome("apply", "-f", "-", text=POD.replace("NAME", "silent"))
+    rome("wait", "pod/silent", "--for=condition=Ready", "--timeout=30s")
+    dead = {"status": {"conditions": [{"type": "Ready", "status": "False"}]}}
+    told = rome("patch", "pod", "silent", "--subresource=status", "-p", json.dumps(dead), "-o", READY)
+    assert told == "False"
+    rome("wait", "pod/silent", "--for=condition=Ready", "--timeout=30s")
+    rome("delete", "pod", "silent", "--timeout=30s")
 
 
 def test_kwok_leaves_other_nodes_alone(pair: Lab) -> None:
