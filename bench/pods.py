@@ -142,14 +142,15 @@ async def _abroad(clusters: Clusters) -> str:
     return next((str(n["metadata"]["name"]) for n in found.items), "")
 
 
-def _deployment(namespace: str, count: int) -> Wire:
-    labels = dict([APP.split("=")])
+def forge_deployment(namespace: str, count: int, name: str = "bench") -> Wire:
+    """Return a Deployment whose pods run through the virtual node if they are in SHOP."""
+    labels = {"app": name}
     spec: Wire = {"containers": [{"name": "web", "image": "web:1"}]}
     if namespace == SHOP:
         spec["nodeSelector"] = {FOREIGN_CLUSTER_LABEL: NAME}
     template = {"metadata": {"labels": labels}, "spec": spec}
     body = {"replicas": count, "selector": {"matchLabels": labels}, "template": template}
-    return {"metadata": {"name": "bench", "namespace": namespace}, "spec": body}
+    return {"metadata": {"name": name, "namespace": namespace}, "spec": body}
 
 
 async def _run(clusters: Clusters, count: int, made: dict[str, str]) -> Run:
@@ -177,7 +178,7 @@ async def _deployed(
         before, worked_before = await sent(clusters), _worked(clusters)
         cpu, began = _busy(), clusters.clock.now()
         await asyncio.gather(
-            *(clusters.to[s].create(DEPLOYMENT, _deployment(ns, count)) for s, ns in made.items())
+            *(clusters.to[s].create(DEPLOYMENT, forge_deployment(ns, count)) for s, ns in made.items())
         )
         async with asyncio.timeout(WITHIN.total_seconds()):
             await asyncio.gather(*(pods.until(lambda p: len(p.ready) >= count) for pods in watches.values()))

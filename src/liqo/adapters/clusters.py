@@ -160,8 +160,12 @@ class PeerClusters:
             before = tally.state
             if sign(self._clock.now()):
                 self._changed(cluster_id, way)
-            if tally.state is Health.READY and before is not Health.READY:
+            if tally.state is before:
+                return
+            if tally.state is Health.READY:
                 watches.retell()  # while it was away nobody could act on that
+            elif tally.state is Health.AWAY:
+                tracked.give_up()  # or what waits for an answer holds up what has to be said of it at home
 
         tracked = TrackedCluster(
             http, lambda fault: take(partial(tally.note, fault)), lambda: take(tally.alive)

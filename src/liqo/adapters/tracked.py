@@ -1,12 +1,13 @@
 """A Cluster that reports how each call ended."""
 
+import asyncio
 from collections.abc import AsyncIterator, Callable, Coroutine
 from datetime import timedelta
 from typing import Any, Protocol, TypeVar
 
 from liqo.api.kinds import CONFIG_MAP, ENDPOINT_SLICE, EVENT, POD, POD_METRICS, SECRET, SERVICE
 from liqo.api.meta import Key, Kind, Wire
-from liqo.errors import Fault, Forbidden
+from liqo.errors import Fault, Forbidden, Unreachable
 from liqo.runtime.ports import Cluster, Page, Selection
 from liqo.runtime.watch import SILENT
 
@@ -41,10 +42,24 @@ class TrackedCluster:
         self._inner = inner
         self._note = note
         self._alive = alive  # called for each line of a watch
+        self._under_way: set[asyncio.Timeout] = set()
+
+    def give_up(self) -> None:
+        """End all calls that are under way; each raises Unreachable, which is not reported."""
+        under_way, self._under_way = self._under_way, set()
+        for limit in under_way:
+            limit.reschedule(asyncio.get_running_loop().time())
 
     async def _tracked(self, call: Coroutine[Any, Any, T], kind: Kind | None = None) -> T:
         try:
-            answer = await call
+            async with asyncio.timeout(None) as limit:
+                self._under_way.add(limit)
+                try:
+                    answer = await call
+                finally:
+                    self._under_way.discard(limit)
+        except TimeoutError as exc:
+            raise Unreachable("the other cluster fell silent, so that its answer is not waited for") from exc
         except Fault as fault:
             self._tell(fault, kind)
             raise

@@ -5,7 +5,7 @@ from datetime import timedelta
 import pytest
 
 from liqo.api.kinds import POD
-from liqo.api.meta import Key, Kind, Wire
+from liqo.api.meta import Key, Kind, Wire, is_ready
 from liqo.api.names import STAYS_ANNOTATION
 from liqo.errors import Fault, Unreachable
 from memory_cluster import MemoryCluster
@@ -114,6 +114,23 @@ async def test_a_slow_cluster_holds_up_its_own_pods_only(world: World, offloadin
     assert offloading.abroad() == []
     await offloading.run(timedelta(minutes=1), timedelta(seconds=2))
     assert len(offloading.abroad()) == many
+
+
+async def test_that_a_cluster_fell_silent_is_told_of_its_pods_though_a_crowd_waits_for_its_answers(
+    offloading: Offloading,
+) -> None:
+    await offloading.bind()
+    await offloading.run(FEW_SECONDS)
+    assert offloading.runs_once()
+    offloading.milan.lag = timedelta(minutes=1)
+    for number in range(100):
+        await offloading.bind(Key(SHOP, f"slow-{number}"))
+    await offloading.run(FEW_SECONDS)
+    offloading.milan.down = True
+    await offloading.run(timedelta(seconds=15))
+    home = offloading.at_home()
+    assert home is not None
+    assert not is_ready(home)
 
 
 WHY = "volume disk is a persistentVolumeClaim"
