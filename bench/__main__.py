@@ -7,6 +7,7 @@ same API server in the same run.
 import argparse
 import asyncio
 import json
+import signal
 import sys
 import tempfile
 from collections import Counter
@@ -151,6 +152,7 @@ def main() -> None:
     parser.add_argument("--peers", type=int, default=peers.PEERS, help="of which one is real")
     parser.add_argument("--only", choices=PARTS, help="leave the others out")
     args = parser.parse_args()
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit("stopped"))  # the clusters go too
     figures: list[Figure] = []
     parts = (args.only,) if args.only else PARTS
     if "peering" in parts:
