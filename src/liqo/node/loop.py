@@ -28,6 +28,7 @@ from liqo.node.decide import (
     PROBE_AFTER,
     PROBE_AGAIN,
     PROBE_AWAY,
+    PROBES,
     Address,
     Readiness,
     forge_labels,
@@ -124,7 +125,10 @@ class VirtualNodes:
             return session
         key = request_name(self.home_id(), outgoing.jti)
         path = FEDERATION_REQUEST.path(foreign.spec.namespace, key)
-        return await self.clusters.probe(cluster_id, Way.OUTGOING, path)
+        session = await self.clusters.probe(cluster_id, Way.OUTGOING, path)
+        while session is not None and _is_undecided(session):
+            session = await self.clusters.probe(cluster_id, Way.OUTGOING, path)
+        return session
 
     async def _shape(
         self, foreign: ForeignCluster, node: Wire | None, offer: Advertisement | None, ready: Readiness
@@ -249,3 +253,8 @@ class VirtualNodes:
         }
         apply = Apply(kind=FOREIGN_CLUSTER, obj=body, seen=wire, subresource="status")
         return await act(Plan((apply,)), self.home, manager=MANAGER, events=self.events)
+
+
+def _is_undecided(session: Session) -> bool:
+    """Return whether nobody has answered over a connection yet, which may be chance."""
+    return session.health is Health.AWAY and session.heard is None and session.failures < PROBES

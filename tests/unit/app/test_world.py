@@ -13,9 +13,10 @@ from liqo.api.kinds import (
     NODE,
 )
 from liqo.api.meta import Key, Wire
+from liqo.errors import Unreachable
 from liqo.peering import places
 from liqo.peering.incoming import CALL_BACK_WITHIN
-from world import NS, World
+from world import NS, Guarded, World
 
 FEW_SECONDS = timedelta(seconds=5)
 REGION = "topology.kubernetes.io/region"
@@ -135,6 +136,35 @@ async def test_tokens_are_renewed_over_many_lifetimes_without_a_new_request(worl
         assert world.is_ready()
     (later,) = world.sides["milan"].api.objects(FEDERATION_REQUEST)
     assert later["metadata"]["uid"] == request["metadata"]["uid"]
+
+
+async def test_a_first_answer_that_gets_lost_on_each_new_connection_is_no_news_of_its_cluster(
+    world: World, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    asked: set[Guarded] = set()
+    fetch = Guarded.fetch
+
+    async def lossy(to: Guarded, path: str, *, within: timedelta | None = None) -> Wire:
+        if to not in asked:
+            asked.add(to)
+            raise Unreachable("lost")
+        return await fetch(to, path, within=within)
+
+    def since() -> str:
+        (node,) = world.sides["rome"].virtual_nodes()
+        return str(
+            next(c["lastTransitionTime"] for c in node["status"]["conditions"] if c["type"] == "Ready")
+        )
+
+    monkeypatch.setattr(Guarded, "fetch", lossy)
+    world.longest_token = timedelta(minutes=1)
+    await world.join("rome", "milan")
+    await world.run(FEW_SECONDS)
+    before = since()
+    await world.run(world.longest_token * 4, timedelta(seconds=5))
+    assert len(asked) > 4  # each token has a connection of its own
+    assert world.is_ready()
+    assert since() == before
 
 
 async def test_a_peering_recovers_from_tokens_that_ended_on_both_sides(world: World) -> None:
