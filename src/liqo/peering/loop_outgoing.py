@@ -285,9 +285,8 @@ class OutgoingPeerings(Meetings):
 
     async def _end(self, foreign: ForeignCluster, seen: Seen, decision: Decision) -> Outcome:
         """Take down what is ours, here and there; again and again until nothing is left."""
-        now = self.clock.now()
         cluster_id, outgoing = foreign.spec.cluster_id, foreign.status.outgoing
-        since = (outgoing.ending_since if outgoing else None) or now
+        since = (outgoing.ending_since if outgoing else None) or self.clock.now()
         out = self._outgoing(foreign, phase=decision.phase) | {"endingSince": format_time(since)}
         if decision.move is Move.REFUSED:
             out["refusedGeneration"] = foreign.metadata.generation
@@ -298,7 +297,7 @@ class OutgoingPeerings(Meetings):
             if (
                 decision.move is Move.END
                 and not await self._withdraw(foreign)
-                and now < since + GIVE_UP_AFTER
+                and self.clock.now() < since + GIVE_UP_AFTER  # to ask a silent one takes seconds
             ):
                 return Outcome(writes=writes, wake=timedelta(seconds=1), outcome="waiting")
             await self._revoke(cluster_id)
