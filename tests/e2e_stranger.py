@@ -18,6 +18,7 @@ from liqo.adapters.tls import PINNED_NAME, pinned_context
 from liqo.api.kinds import CONFIG_MAP, FEDERATION_REQUEST
 from liqo.api.meta import Wire
 from liqo.api.names import WELL_KNOWN_CONFIG_MAP, WELL_KNOWN_KEY, request_name
+from liqo.errors import Unavailable
 from liqo.identity.cluster_id import Identity, new_identity
 from liqo.identity.document import Document, parse_document
 from liqo.identity.keys import thumbprint
@@ -27,6 +28,8 @@ from liqo.lab.lab import Lab
 from liqo.runtime.metrics import Metrics
 
 CLOCK = SystemClock()
+TRIES = 9
+UNHEARD = "failed calling webhook"
 
 
 def credentials(**changes: Any) -> dict[str, Any]:
@@ -110,6 +113,16 @@ class Stranger(Author):
     to: HttpCluster
 
     async def post(self, request: Wire) -> None:
+        """Send a request; again where milan's webhook did not get round to it in its one second."""
+        for _ in range(TRIES):
+            try:
+                return await self._post(request)
+            except Unavailable as fault:
+                if UNHEARD not in fault.message:
+                    raise
+        return await self._post(request)
+
+    async def _post(self, request: Wire) -> None:
         await self.to.post_with_headers(FEDERATION_REQUEST.path("liqo"), request)
 
 

@@ -47,13 +47,14 @@ def _mounted(**more: Any) -> dict[str, Any]:
 
 
 def _probe(command: str, **more: Any) -> dict[str, Any]:
-    return {"exec": {"command": ["sh", "-c", command]}, "periodSeconds": 1, "failureThreshold": 1, **more}
+    base = {"periodSeconds": 1, "timeoutSeconds": 30, "failureThreshold": 1}
+    return {"exec": {"command": ["sh", "-c", command]}, **base, **more}
 
 
 _READ = (
     f"cd {MOUNT}; for f in $(find . -follow -type f | grep -v '/\\.\\.' | sort); do echo $f: $(cat $f); done"
 )
-_SERVE = "cd /tmp; touch ready bye; httpd -f -vv -p 8080 2>/tmp/said &"
+_SERVE = "cd /tmp; touch ready bye said; httpd -f -vv -p 8080 2>/tmp/said &"
 _ASK = [
     {"name": name, "valueFrom": {"fieldRef": {"fieldPath": path}}}
     for name, path in {
@@ -218,7 +219,7 @@ CASES: dict[str, Case] = {
         spec={"activeDeadlineSeconds": 2, "terminationGracePeriodSeconds": 0},
     ),
     "hook": Case(
-        f"until test -e {MOUNT}/hook; do sleep 0.1; done; {_READ}",
+        f"until test -s {MOUNT}/hook; do sleep 0.1; done; {_READ}",
         {
             **_mounted(),
             "lifecycle": {"postStart": {"exec": {"command": ["sh", "-c", f"echo was here > {MOUNT}/hook"]}}},

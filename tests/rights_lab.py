@@ -36,7 +36,7 @@ NS = "liqo"
 ID = "abcdefghijklmnopqrstuvwxyz234567"
 OTHER = "bcdefghijklmnopqrstuvwxyz234567a"
 TENANT = tenant_namespace(ID)
-TRY_FOR = timedelta(seconds=15)
+TRY_FOR = timedelta(seconds=60)
 PAUSE = timedelta(milliseconds=50)
 VERBS = ("get", "list", "watch", "create", "update", "patch", "delete", "deletecollection")
 OTHERS = (LEASES_NAMESPACE, PUBLIC_NAMESPACE, "kube-system")

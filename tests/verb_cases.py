@@ -88,7 +88,7 @@ VERBS: dict[str, Verb] = {
     ),
     "describe": Verb("kubectl describe pod talks | sed -n '/^Containers:/,/^Conditions:/p'"),
     "events": Verb(
-        "until kubectl events --for pod/falls --types=Warning --no-headers | "
+        "until kubectl events --for pod/falls --types=Warning --no-headers 2>&1 | "
         "grep -o 'BackOff.*restarting failed' >found; do sleep 1; done; head -1 found"
     ),
     "wait": Verb(

@@ -21,7 +21,7 @@ ONE_THERE = ("fr -n liqo", "namespaces -l liqo.io/cluster-id", "fc", "sa -A -l l
 def delete(side: str, kind: str, namespace: str, name: Callable[[Peers], str]) -> Callable[[Peers], None]:
     def by_hand(peers: Peers) -> None:
         where = tenant_namespace(peers.id_of("rome")) if namespace == "tenant" else namespace
-        peers.lab.kubectl(side, "delete", kind, name(peers), "-n", where)
+        peers.lab.kubectl(side, "delete", kind, name(peers), "-n", where, "--wait=false")
 
     return by_hand
 

@@ -12,7 +12,7 @@ import pytest
 from liqo.lab.lab import Lab
 from ordinary import Ordinary
 
-pytestmark = [pytest.mark.lab, pytest.mark.seconds(300)]
+pytestmark = [pytest.mark.lab, pytest.mark.seconds(600)]
 
 SHOWN = re.compile(r"^  (rome|milan)\$ (kubectl .*)$", re.MULTILINE)
 TYPED = re.compile(r"^(?:(rome|milan)\$|\.venv/bin/liqo lab) (.*)$", re.MULTILINE)
@@ -31,7 +31,7 @@ def folder(tmp_path: Path) -> Iterator[Path]:
 def run(folder: Path, *argv: str) -> str:
     """Run a program of ours with its lab in a folder, and return what it shows."""
     env = {**os.environ, "LIQO_LAB_DIR": str(folder)}
-    done = subprocess.run(argv, env=env, capture_output=True, text=True, timeout=250, check=False)
+    done = subprocess.run(argv, env=env, capture_output=True, text=True, timeout=400, check=False)
     assert done.returncode == 0, done.stdout[-2_000:] + done.stderr
     return done.stdout
 

@@ -20,7 +20,7 @@ ASK = """
 import http.client, ssl, sys
 method, host, path, body = sys.argv[1:5]
 body = "x" * int(body) if body.isdigit() else body
-connection = http.client.HTTPSConnection(host, 16443, context=ssl._create_unverified_context(), timeout=5)
+connection = http.client.HTTPSConnection(host, 16443, context=ssl._create_unverified_context(), timeout=30)
 connection.request(method, path, body=body or None, headers={"Content-Type": "application/json"})
 print(connection.getresponse().status)
 """

@@ -57,6 +57,7 @@ def beats(peers: Peers) -> str:
     return str(lease["spec"]["renewTime"])
 
 
+@pytest.mark.seconds(240)
 def test_a_peering_moves_to_the_second_address_and_back(peers: Peers, two_addresses: tuple[str, str]) -> None:
     first, second = two_addresses
     peers.until(lambda: peers.is_ready("rome"))

@@ -21,6 +21,7 @@ RATE = 300  # a second, a third of each kind
 MAX_PENDING = 100  # the default
 STORED = 150  # while nobody checks
 MINUTE = 60.0
+JOINED_SECONDS = 150.0  # one try in two may be turned away, and each is later than the last
 AFTER_SECONDS = 120.0  # those who wait go after 30 s, and who was refused asks again after a while
 MEMORY_MORE = 48.0  # MiB: 100 requests with their keys, and what the allocator keeps of 18,000 reviews
 TASKS_MORE = 64  # connections that the API server keeps open to the webhook, and those to the one that joined
@@ -53,7 +54,7 @@ class Crowd:
 
     def join(self) -> None:
         self.peers.apply_seed("rome", "milan")
-        self.peers.until(partial(self.peers.is_ready, "rome"))
+        self.peers.until(partial(self.peers.is_ready, "rome"), JOINED_SECONDS)
 
     def join_by_invite(self) -> None:
         invite = self.peers.lab.exec("milan", ["liqo", "invite"]).stdout.strip()
@@ -96,10 +97,10 @@ def check(told: Any) -> None:
     assert stored(told, "good proof") >= MAX_PENDING // 2
 
 
-@pytest.mark.seconds(240)
+@pytest.mark.seconds(400)
 @pytest.mark.parametrize("crowd", ["Accept"], indirect=True)
 def test_whom_a_person_entered_joins_in_the_middle_of_a_flood_and_no_more_wait_than_may(crowd: Crowd) -> None:
-    strangers = crowd.ready("requests", 2 * MINUTE, ids=500)
+    strangers = crowd.ready("requests", 4 * MINUTE, ids=500)
     crowd.know_rome()
     strangers.begin()
     crowd.peers.until(crowd.is_crowded)
@@ -127,7 +128,7 @@ def test_a_minute_of_strangers_holds_up_nobody_who_is_known_or_invited_and_other
     after = look_at(lab, "milan")
     print(before, after)  # noqa: T201
     assert after.memory - before.memory < MEMORY_MORE
-    assert after.tasks - before.tasks <= TASKS_MORE
+    crowd.peers.until(lambda: look_at(lab, "milan").tasks - before.tasks <= TASKS_MORE)
     crowd.part()
     crowd.peers.apply_seed("rome", "milan")
     if crowd.policy == "Manual":

@@ -66,7 +66,7 @@ def test_entered_first_and_then_found_is_one_peering_and_one_node(near: Peers) -
     near.until(lambda: near.condition("rome", "Discovered") == ("True", "Found"))
     assert len(near.items("rome", "fc")) == 1
     assert len(near.virtual_nodes("rome")) == 1
-    assert near.is_ready("rome")
+    near.until(lambda: near.is_ready("rome"))
 
 
 def test_joined_where_it_was_found_and_then_entered_is_one_peering_and_one_node(near: Peers) -> None:
@@ -76,7 +76,7 @@ def test_joined_where_it_was_found_and_then_entered_is_one_peering_and_one_node(
     near.apply_seed("rome", "milan")
     near.until(lambda: near.condition("rome", "Requested") == ("False", "DuplicateClusterID"))
     assert len(near.virtual_nodes("rome")) == 1
-    assert near.is_ready("rome")
+    near.until(lambda: near.is_ready("rome"))
     assert len(near.items("milan", "federationrequests", "-n", "liqo")) == 1
 
 
@@ -105,6 +105,6 @@ def test_a_joined_one_that_leaves_the_lan_stays_joined(near: Peers) -> None:
             )
 
         near.until(lost)
-        assert near.is_ready("rome")
+        near.until(lambda: near.is_ready("rome"))
     finally:
         near.configure("milan", "discoveryConfig", enableAdvertisement=True)

@@ -3,6 +3,7 @@
 import base64
 import json
 from collections.abc import Callable
+from datetime import timedelta
 from pathlib import Path
 from typing import Any
 
@@ -10,6 +11,7 @@ import pytest
 
 from e2e_peers import Peers, bad_input_rows
 from e2e_stranger import CLOCK, Stranger, credentials, seal_by_hand
+from liqo.api.meta import format_time
 from liqo.api.names import WELL_KNOWN_CONFIG_MAP, WELL_KNOWN_KEY
 from liqo.app.demo import NAME
 from liqo.identity.document import parse_document
@@ -23,6 +25,7 @@ CONTENT = bad_input_rows("When another cluster's credentials are bad")
 CALLED = bad_input_rows("When another cluster's address does not lead there")
 SEALED = "credentials sealed for another cluster"
 OPEN = "credentials that are not sealed"
+LATER = timedelta(minutes=10)
 
 
 @pytest.fixture(scope="module")
@@ -169,6 +172,7 @@ def is_unusable(peers: Peers, sentence: str) -> bool:
     return True
 
 
+@pytest.mark.seconds(300)
 def test_an_offer_with_bad_credentials_is_not_used_and_a_good_one_after_it_is(
     peers: Peers, tmp_path: Path
 ) -> None:
@@ -180,6 +184,11 @@ def test_an_offer_with_bad_credentials_is_not_used_and_a_good_one_after_it_is(
     own = credentials(server=peers.lab.cluster("rome").api_url)
     rows = hostile(peers, marker) | {"our own API server": own}
     peers.lab.stop("milan", LIQO)  # it would send good ones again at once
+    # And rome would ask for them after half a minute, however many rows it has seen by then.
+    asked = {"status": {"outgoing": {"requestedAt": format_time(CLOCK.now() + LATER)}}}
+    peers.lab.kubectl(
+        "rome", "patch", "fc", NAME, "--subresource", "status", "--type", "merge", "-p", json.dumps(asked)
+    )
     try:
         for what, made in rows.items():
             plain = made if isinstance(made, bytes) else json.dumps(made).encode()

@@ -13,7 +13,7 @@ from liqo.api.meta import Wire
 from liqo.api.names import request_name
 from liqo.app.identity import ensure_identity
 from liqo.app.setup import connected
-from liqo.errors import Fault
+from liqo.errors import Conflict, Fault
 from liqo.identity.cluster_id import Identity, new_identity
 from liqo.identity.request import new_jti
 
@@ -113,5 +113,5 @@ async def test_a_request_that_was_held_back_is_refused_once_a_newer_one_was_acce
 async def test_a_request_that_is_sent_again_is_there_already(stranger: Stranger) -> None:
     request = stranger.request()
     await stranger.post(request)
-    with pytest.raises(Fault):
+    with pytest.raises(Conflict):
         await stranger.post(request)

@@ -54,7 +54,7 @@ def test_a_lost_key_is_told_and_put_back_from_a_copy_without_a_new_request(
         peers.lab.start(side, LIQO)
     assert f"the key of cluster {peers.id_of(side)} is back" in restored.stdout
     peers.until(lambda: peers.is_ready("rome"))
-    assert peers.condition("rome", "NodeReady") == ("True", "Ready")
+    peers.until(lambda: peers.condition("rome", "NodeReady") == ("True", "Ready"))
     after = peers.items("milan", "fr", "-n", "liqo")
     assert [r["metadata"]["uid"] for r in after] == [r["metadata"]["uid"] for r in before]
 

@@ -44,10 +44,8 @@ def test_a_pod_that_foreign_takes_away_fails_and_is_replaced(shop: Shop) -> None
 def test_a_pod_that_cannot_go_says_why_and_others_go_on(shop: Shop) -> None:
     shop.pod("disk", volumes=[{"name": "host", "hostPath": {"path": "/"}}])
     shop.deploy(1)
-    shop.peers.until(lambda: _waits(shop, "disk"))
-    assert shop.waiting("disk") == (
-        "NotOffloadable",
-        "volume host is a hostPath; only configMap, downwardAPI, emptyDir, projected, secret can be had abroad",
+    assert _why(shop, "disk", "NotOffloadable") == (
+        "volume host is a hostPath; only configMap, downwardAPI, emptyDir, projected, secret can be had abroad"
     )
     shop.peers.until(lambda: len(shop.on_foreign()) == 1)
     shop.peers.until(lambda: "NotOffloadable" in _told(shop, "disk"))
@@ -62,7 +60,7 @@ def test_a_deployment_whose_pods_cannot_go_says_why(shop: Shop) -> None:
     (pod,) = shop.at_home()
     assert "vault" in pod["metadata"]["annotations"]["liqo.io/stays-home"]
     shop.peers.until(lambda: "NotOffloadable" in _told(shop, pod["metadata"]["name"]))
-    assert not shop.on_foreign()
+    shop.peers.until(lambda: not shop.on_foreign())
 
 
 def test_a_pod_that_asks_for_more_than_an_equal_part_of_the_offer_runs(shop: Shop) -> None:
@@ -80,10 +78,7 @@ def test_a_pod_that_asks_for_more_than_an_equal_part_of_the_offer_runs(shop: Sho
 
 def test_what_foreign_refuses_is_told_in_its_words(shop: Shop) -> None:
     shop.pod("root", containers=[{"name": "web", "image": "web:1", "securityContext": {"privileged": True}}])
-    shop.peers.until(lambda: _waits(shop, "root"))
-    reason, message = shop.waiting("root")
-    assert reason == "RefusedThere"
-    assert "PodSecurity" in message
+    shop.peers.until(lambda: "PodSecurity" in _why(shop, "root", "RefusedThere"))
 
 
 def _told(shop: Shop, name: str) -> set[str]:
@@ -92,9 +87,10 @@ def _told(shop: Shop, name: str) -> set[str]:
     return {e["reason"] for e in shop.peers.items(HOME, "events", *mine)}
 
 
-def _waits(shop: Shop, name: str) -> Any:
-    pod = shop.peers.get(HOME, "pod", name, "-n", shop.name)
-    return pod["status"].get("containerStatuses")
+def _why(shop: Shop, name: str, reason: str) -> str:
+    """Return in words why a pod waits, once it does for that reason; its namespace may have no place at first."""
+    shop.peers.until(lambda: shop.waiting(name)[0] == reason)
+    return shop.waiting(name)[1]
 
 
 def test_a_pod_that_is_over_stays_over(shop: Shop) -> None:
@@ -164,11 +160,8 @@ def _secrets(shop: Shop) -> list[Any]:
 def test_a_projected_token_is_told_to_be_impossible(shop: Shop) -> None:
     source = {"serviceAccountToken": {"path": "token"}}
     shop.pod("asks", volumes=[{"name": "t", "projected": {"sources": [source]}}])
-    shop.peers.until(lambda: _waits(shop, "asks"))
-    reason, message = shop.waiting("asks")
-    assert reason == "NotOffloadable"
-    assert "serviceAccountToken" in message
-    assert not shop.on_foreign()
+    assert "serviceAccountToken" in _why(shop, "asks", "NotOffloadable")
+    shop.peers.until(lambda: not shop.on_foreign())
 
 
 def test_an_immutable_one_that_was_made_anew_follows(shop: Shop) -> None:
@@ -200,8 +193,7 @@ def test_a_token_of_our_own_cluster_goes_nowhere(shop: Shop) -> None:
     }
     shop.apply(token)
     shop.pod("thief", volumes=[{"name": "t", "secret": {"secretName": "token"}}])
-    shop.peers.until(lambda: _waits(shop, "thief"))
-    assert shop.waiting("thief") == ("NotOffloadable", "secret token is a token of this cluster")
+    assert _why(shop, "thief", "NotOffloadable") == "secret token is a token of this cluster"
     assert not _contents(shop)["secrets"]
 
 
@@ -372,5 +364,4 @@ def test_a_namespace_with_a_name_of_the_system_has_no_place(shop: Shop) -> None:
     shop.pod("first")  # what Liqo sees later than that namespace
     shop.peers.until(lambda: shop.is_running(1))
     there.pod("web")
-    shop.peers.until(lambda: _waits(there, "web"))
-    assert there.waiting("web")[0] == "NamespaceReserved"
+    assert _why(there, "web", "NamespaceReserved")

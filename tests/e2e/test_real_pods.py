@@ -73,8 +73,10 @@ def pod(shop: Shop) -> str:
     return shop.kubectl("get", "pods", "-l", "app=web", "-o", "name").strip().removeprefix("pod/")
 
 
-def run(shop: Shop, *argv: str, data: str | None = None) -> subprocess.CompletedProcess[str]:
-    return shop.peers.lab.exec(HOME, ["kubectl", "-n", NAMESPACE, *argv], text=data)
+def run(
+    shop: Shop, *argv: str, data: str | None = None, timeout: float = 60.0
+) -> subprocess.CompletedProcess[str]:
+    return shop.peers.lab.exec(HOME, ["kubectl", "-n", NAMESPACE, *argv], text=data, timeout=timeout)
 
 
 def lines(shop: Shop, *argv: str) -> list[str]:
@@ -151,7 +153,7 @@ def test_a_job_that_runs_there_is_complete_here(shop: Shop) -> None:
             "spec": {"completions": 2, "template": {"spec": spec}},
         }
     )
-    shop.kubectl("wait", "--for=condition=Complete", "job/work", "--timeout=60s")
+    shop.peers.until(lambda: shop.kubectl("wait", "--for=condition=Complete", "job/work", "--timeout=20s"))
     shop.kubectl("delete", "job", "work")
 
 
@@ -161,14 +163,15 @@ def test_a_port_is_forwarded_to_the_container(shop: Shop, pod: str) -> None:
     assert done.stdout.split() == [pod] * CONNECTIONS, done.stderr
 
 
+@pytest.mark.seconds(400)
 @pytest.mark.parametrize("mebibytes", SIZES)
 def test_files_are_copied_in_and_out_byte_by_byte(
     shop: Shop, pod: str, tmp_path: Path, mebibytes: int
 ) -> None:
     sent, got = tmp_path / "sent", tmp_path / "got"
     sent.write_bytes(random.Random(mebibytes).randbytes(MIB) * mebibytes)
-    assert run(shop, "cp", str(sent), f"{pod}:/tmp/file").returncode == 0
-    assert run(shop, "cp", f"{pod}:/tmp/file", str(got)).returncode == 0
+    assert run(shop, "cp", str(sent), f"{pod}:/tmp/file", timeout=150).returncode == 0
+    assert run(shop, "cp", f"{pod}:/tmp/file", str(got), timeout=150).returncode == 0
     with sent.open("rb") as one, got.open("rb") as other:
         assert hashlib.file_digest(one, "sha256").digest() == hashlib.file_digest(other, "sha256").digest()
 

@@ -6,6 +6,7 @@ import sys
 from collections.abc import Callable, Iterator
 from itertools import count
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -97,7 +98,7 @@ def test_the_seed_s_search_domain(search: Peers, serve: Serve) -> None:
     serve(seed_zone((NOBODY, "192.0.2.3"), milan))
     search.lab.kubectl("rome", "apply", "-f", "-", text=MANIFEST)
     search.until(lambda: found(search) == {NOBODY, milan[0]}, UNTIL)
-    assert answered(search) == ("True", "Answered")
+    search.until(lambda: answered(search) == ("True", "Answered"))
     assert not search.virtual_nodes("rome")
 
     serve(seed_zone(rome, milan))
@@ -185,9 +186,12 @@ def test_a_broken_instance_is_explained(search: Peers) -> None:
     )
     search.lab.set_records(two(search) + broken)
     search.lab.kubectl("rome", "apply", "-f", "-", text=MANIFEST)
-    search.until(lambda: search.get("rome", "searchdomain", "mydomain.com")["status"]["problems"], UNTIL)
-    status = search.get("rome", "searchdomain", "mydomain.com")["status"]
-    assert status["foundCount"] == 2
+
+    def status_with_problems() -> Any:
+        status = search.get("rome", "searchdomain", "mydomain.com")["status"]
+        return status if status["problems"] and status["foundCount"] == 2 else None
+
+    status = search.until(status_with_problems, UNTIL)
     (problem,) = status["problems"]
     assert problem == {
         "instance": "bad._liqo._tcp.mydomain.com",

@@ -221,6 +221,7 @@ def soak(lab_factory: LabFactory, eventually: Eventually) -> Iterator[Soak]:
         peers = Peers(lab, eventually)
         for side in SIDES:  # the last that a controller makes of its own
             peers.until(partial(peers.get, side, "configmap", WELL_KNOWN_CONFIG_MAP, "-n", "liqo"))
+            peers.until(lambda side=side: look_at(lab, side).watches == OWN_WATCHES)  # type: ignore[misc]
             assert steady_watches(peers, side) == OWN_WATCHES
         before = {side: take_census(peers, side) for side in SIDES}
         shop = Shop(peers, NAMESPACE)

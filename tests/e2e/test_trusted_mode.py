@@ -36,7 +36,7 @@ def test_a_ca_is_trusted_when_a_person_adds_it_and_no_longer_when_he_takes_it_ou
     set_certificates(peers, "rome", {"milan": ca_of(peers, "milan")})
     try:
         peers.until(lambda: peers.is_ready("rome"))
-        assert peers.condition("rome", "Trusted") == ("True", "CATrusted")
+        peers.until(lambda: peers.condition("rome", "Trusted") == ("True", "CATrusted"))
         before = peers.items("milan", "federationrequests", "-n", "liqo")
 
         set_certificates(peers, "rome", {"milan": None})
@@ -45,7 +45,7 @@ def test_a_ca_is_trusted_when_a_person_adds_it_and_no_longer_when_he_takes_it_ou
 
         set_certificates(peers, "rome", {"milan": ca_of(peers, "milan")})
         peers.until(lambda: peers.is_ready("rome"))
-        assert peers.condition("rome", "Trusted") == ("True", "CATrusted")
+        peers.until(lambda: peers.condition("rome", "Trusted") == ("True", "CATrusted"))
         after = peers.items("milan", "federationrequests", "-n", "liqo")
         assert [r["metadata"]["uid"] for r in after] == [r["metadata"]["uid"] for r in before]
     finally:
@@ -60,7 +60,7 @@ def test_a_running_peering_can_be_held_to_trusted_certificates_and_let_go_again(
         patch = json.dumps({"spec": {"allowUntrustedCA": allowed}})
         peers.lab.kubectl("rome", "patch", "fc", NAME, "--type", "merge", "-p", patch)
         peers.until(lambda ready=ready: peers.is_ready("rome") is ready)  # type: ignore[misc]
-    assert peers.condition("rome", "Trusted") == ("True", "CASealed")
+    peers.until(lambda: peers.condition("rome", "Trusted") == ("True", "CASealed"))
 
 
 def test_a_bad_certificate_is_told_and_the_good_ones_count(peers: Peers) -> None:
@@ -108,7 +108,7 @@ def test_foreign_s_own_mode_is_switched_while_it_runs(peers: Peers) -> None:
         peers.until(lambda: not peers.is_ready("rome"))
         peers.configure("milan", "discoveryConfig", allowUntrustedCA=True)
         peers.until(lambda: peers.is_ready("rome"))
-        assert peers.condition("rome", "Trusted") == ("True", "CASealed")
+        peers.until(lambda: peers.condition("rome", "Trusted") == ("True", "CASealed"))
     finally:
         peers.configure("milan", "discoveryConfig", allowUntrustedCA=None)
 

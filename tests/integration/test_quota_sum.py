@@ -33,7 +33,7 @@ from world import Quiet
 
 pytestmark = pytest.mark.lab
 
-ID = "cdefghijklmnopqrstuvwxyz234567ab"  # a home cluster of this file's own
+ID = "defghijklmnopqrstuvwxyz234567abc"  # a home cluster of this file's own
 TENANT = tenant_namespace(ID)
 ROOMS = [remote_namespace(f"room-{number}", ID) for number in range(3)]
 A_POD = 100  # thousandths of a core

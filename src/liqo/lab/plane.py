@@ -26,6 +26,8 @@ READY_SECONDS = 120.0  # an API server on a machine that is busy with other thin
 CREATED = 201
 FOUND = 200
 CONFLICT = 409
+NAMESPACES = ("default", "kube-system", "kube-public", "kube-node-lease")
+IN_EACH = ("serviceaccounts/default", "configmaps/kube-root-ca.crt")
 
 
 class Runner:
@@ -109,7 +111,7 @@ class Runner:
         components = plane(spec, forge_kwok_config(STAGES.read_text(), spec.folder / "pod.log"))
         started = self.start_all(spec, components)
         self.ensure_nodes(spec)
-        self._wait_for_accounts(spec)
+        self._wait_for_namespaces(spec)
         return started
 
     def start_all(self, spec: ClusterSpec, components: Iterable[Component]) -> list[str]:
@@ -140,12 +142,14 @@ class Runner:
         for name in sorted(there - wanted.keys()):
             api(spec, "DELETE", f"/api/v1/nodes/{name}")
 
-    def _wait_for_accounts(self, spec: ClusterSpec) -> None:
-        """Wait for the account that every pod needs; without it a pod is refused."""
-        path = "/api/v1/namespaces/default/serviceaccounts/default"
-        if not until(
-            lambda: api(spec, "GET", path).status == FOUND, seconds=READY_SECONDS, cancelled=self.cancelled
-        ):
+    def _wait_for_namespaces(self, spec: ClusterSpec) -> None:
+        """Wait for what each namespace is given: its CA, and an account without which a pod is refused."""
+        paths = [f"/api/v1/namespaces/{namespace}/{what}" for namespace in NAMESPACES for what in IN_EACH]
+
+        def are_there() -> bool:
+            return all(api(spec, "GET", path).status == FOUND for path in paths)
+
+        if not until(are_there, seconds=READY_SECONDS, cancelled=self.cancelled):
             raise Unavailable(
                 f"{spec.name}: the controller manager makes no service accounts",
                 hint=f"liqo lab logs {spec.name} kube-controller-manager",

@@ -92,7 +92,9 @@ def test_up_mends_what_was_killed_and_keeps_what_was_stored(lab: LabFactory) -> 
         )
 
 
-def test_two_labs_with_equal_addresses_live_side_by_side(plane: Lab, lab: LabFactory) -> None:
+def test_two_labs_with_equal_addresses_live_side_by_side(
+    plane: Lab, lab: LabFactory, eventually: Eventually
+) -> None:
     other = lab("rome", nodes=1)
     assert other.folder != plane.folder
     if other.cluster("rome").ports:
@@ -100,7 +102,7 @@ def test_two_labs_with_equal_addresses_live_side_by_side(plane: Lab, lab: LabFac
     assert other.kubectl("rome", "get", "nodes", "-o", "name") == "node/rome-node-1\n"
     assert len(plane.kubectl("rome", "get", "nodes", "-o", "name").splitlines()) == 3
     other.down()
-    assert all(cluster.ready for cluster in plane.status())
+    eventually(lambda: all(cluster.ready for cluster in plane.status()))
 
 
 def test_without_a_lan_there_are_loopback_addresses(

@@ -107,7 +107,8 @@ def test_up_twice_changes_nothing(pair: Lab) -> None:
     assert find(pair.folder) == before
 
 
-def test_everything_is_ready(pair: Lab) -> None:
+def test_everything_is_ready(pair: Lab, eventually: Eventually) -> None:
+    eventually(lambda: all(cluster.ready for cluster in pair.status()))
     clusters = {cluster["name"]: cluster for cluster in forge_status(pair.status())["clusters"]}
     assert clusters.keys() == {"rome", "milan"}
     rome = clusters["rome"]

@@ -61,8 +61,12 @@ def test_avahi_shows_our_announcement_whole_until_we_say_goodbye(
         port=6443,
         txt=frozenset({f"id={home_id}", "namespace=liqo", "untrusted-ca=true", "v=1"}),
     )
-    eventually(lambda: expected in avahi.browse())
-    assert {s.txt for s in avahi.browse()} == {expected.txt}
+
+    def is_whole() -> bool:
+        seen = avahi.browse()
+        return expected in seen and {s.txt for s in seen} == {expected.txt}
+
+    eventually(is_whole)
     rome.stop("rome", LIQO_LAN)
     eventually(lambda: not avahi.browse())  # long before its TTL is over
 
