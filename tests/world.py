@@ -202,6 +202,9 @@ class Guarded:
     async def fetch(self, path: str, *, within: timedelta | None = None) -> Wire:  # noqa: ARG002
         return await self._check().get(FEDERATION_REQUEST, Key(NS, path.rsplit("/", 1)[1]))
 
+    async def give_up(self) -> None:
+        """Nothing is on its way."""
+
     async def close(self) -> None:
         """Nothing is open."""
 

@@ -55,6 +55,10 @@ class FailoverCluster:
         await asyncio.gather(*self._looking, *self._closing, return_exceptions=True)
         await self._peer.close()
 
+    async def give_up(self) -> None:
+        """End all requests that are under way."""
+        await self._peer.give_up()
+
     async def _call(self, call: Callable[[Peer], Awaitable[T]]) -> T:
         """Make a call where an answer comes from."""
         self._look_back()

@@ -82,6 +82,10 @@ class HttpCluster:
         """Close all connections."""
         await self._transport.close()
 
+    async def give_up(self) -> None:
+        """End all requests that are under way, but no watch: what of them has not arrived by now never does."""
+        await self._transport.give_up()
+
     async def trust(self, ssl_context: ssl.SSLContext | None) -> None:
         """Believe others from now on; what is under way ends, and is tried again by whoever waits for it."""
         self._transport.ssl_context = ssl_context

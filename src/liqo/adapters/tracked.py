@@ -30,6 +30,10 @@ class Peer(Cluster, Protocol):
         """Return what is at a path, if it comes within that time."""
         ...
 
+    async def give_up(self) -> None:
+        """End all requests that are under way: what of them has not arrived by now never does."""
+        ...
+
     async def close(self) -> None:
         """Close all connections."""
         ...
@@ -44,8 +48,9 @@ class TrackedCluster:
         self._alive = alive  # called for each line of a watch
         self._under_way: set[asyncio.Timeout] = set()
 
-    def give_up(self) -> None:
-        """End all calls that are under way; each raises Unreachable, which is not reported."""
+    async def give_up(self) -> None:
+        """End all calls that are under way; each raises Unreachable."""
+        await self._inner.give_up()
         under_way, self._under_way = self._under_way, set()
         for limit in under_way:
             limit.reschedule(asyncio.get_running_loop().time())

@@ -10,6 +10,7 @@ import os
 import re
 import socket
 import ssl
+import struct
 from collections.abc import AsyncGenerator, Awaitable, Callable
 from dataclasses import dataclass, field
 from datetime import timedelta
@@ -42,8 +43,9 @@ WATCHES = (
 # A dead peer is noticed in 50 s: the first three where nothing is under way, the last, in ms, where something is.
 KEEPALIVE = {"TCP_KEEPIDLE": 20, "TCP_KEEPINTVL": 10, "TCP_KEEPCNT": 3, "TCP_USER_TIMEOUT": 50_000}
 # Of a request's time: the kernel drops then what nobody acknowledged, which it would deliver else once the network is
-# back, after we have asked again.
+# back, after we have asked again. It does so too when we close the connection before.
 UNHEARD = 0.9
+AT_ONCE = struct.pack("ii", 1, 0)  # struct linger: to close is to reset
 USER_AGENT = "liqo"
 JSON_TYPE = "application/json"
 
@@ -104,6 +106,11 @@ class Transport:
             response.content.set_exception(aiohttp.ClientConnectionError("we closed the connection"))
         while self.sessions:
             _, session = self.sessions.popitem()
+            await session.close()
+
+    async def give_up(self) -> None:
+        """End all requests that are under way: what of them has not arrived by now never does."""
+        if session := self.sessions.pop(REQUESTS, None):
             await session.close()
 
     async def send(self, request: Request) -> Answer:
@@ -320,7 +327,10 @@ def _make_socket(unheard: timedelta | None, address: tuple[Any, ...]) -> socket.
     family, kind, protocol = address[:3]
     made = socket.socket(family, kind, protocol)
     made.setsockopt(socket.SOL_SOCKET, socket.SO_KEEPALIVE, 1)
-    drop = {"TCP_USER_TIMEOUT": unheard // timedelta(milliseconds=1)} if unheard is not None else {}
+    drop = {}
+    if unheard is not None:
+        drop = {"TCP_USER_TIMEOUT": unheard // timedelta(milliseconds=1)}
+        made.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, AT_ONCE)
     for option, value in {**KEEPALIVE, **drop}.items():
         if hasattr(socket, option):
             made.setsockopt(socket.IPPROTO_TCP, getattr(socket, option), value)
