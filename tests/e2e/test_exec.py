@@ -102,7 +102,8 @@ def test_exec_says_what_it_says_on_foreign_itself(pod: Shop) -> None:
 def test_exec_passes_input_on(pod: Shop, mebibytes: int) -> None:
     text = "".join(random.Random(6).choices("abcdefgh\n", k=MIB)) * mebibytes
     done = run(pod, "exec", "-i", POD, "--", "sh", "-c", f"head -c {len(text)} | sha256sum", text=text)
-    assert done.stdout == f"{hashlib.sha256(text.encode()).hexdigest()}  -\n", done.stderr
+    said = f"{hashlib.sha256(text.encode()).hexdigest()}  -\n"
+    assert (done.stdout, done.stderr, done.returncode) == (said, "", 0)
 
 
 def test_exec_under_a_terminal_follows_its_size(pod: Shop) -> None:
