@@ -165,9 +165,8 @@ class PeerClusters:
             if tally.state is Health.READY:
                 watches.retell()  # while it was away nobody could act on that
             elif tally.state is Health.AWAY:
-                self._begin(
-                    tracked.give_up()
-                )  # or what waits for an answer holds up what has to be said of it at home
+                # Or who waits for an answer holds up what has to be said at home.
+                self._begin(tracked.give_up())
 
         tracked = TrackedCluster(
             http, lambda fault: take(partial(tally.note, fault)), lambda: take(tally.alive)

@@ -49,24 +49,26 @@ class TrackedCluster:
         self._under_way: set[asyncio.Timeout] = set()
 
     async def give_up(self) -> None:
-        """End all calls that are under way; each raises Unreachable."""
+        """End all calls that are under way; each raises Unreachable, which is not reported."""
+        given_up, self._under_way = self._under_way, set()
         await self._inner.give_up()
-        under_way, self._under_way = self._under_way, set()
-        for limit in under_way:
+        for limit in given_up:
             limit.reschedule(asyncio.get_running_loop().time())
 
     async def _tracked(self, call: Coroutine[Any, Any, T], kind: Kind | None = None) -> T:
+        under_way = self._under_way
         try:
             async with asyncio.timeout(None) as limit:
-                self._under_way.add(limit)
+                under_way.add(limit)
                 try:
                     answer = await call
                 finally:
-                    self._under_way.discard(limit)
+                    under_way.discard(limit)
         except TimeoutError as exc:
             raise Unreachable("the other cluster fell silent, so that its answer is not waited for") from exc
         except Fault as fault:
-            self._tell(fault, kind)
+            if under_way is self._under_way:
+                self._tell(fault, kind)
             raise
         self._note(None)
         return answer

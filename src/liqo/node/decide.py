@@ -36,9 +36,7 @@ LEASE_SECONDS = 40  # as a kubelet's
 PROBE_AFTER = timedelta(seconds=7)  # without a word from foreign
 PROBE_AGAIN = timedelta(seconds=0.5)  # after a miss: with three of them, home tells the truth within 15 s
 PROBE_AWAY = timedelta(seconds=2)  # whether it is back
-PROBES = (
-    3  # that a connection has which is new, say for its token: one that gets lost is no news of the cluster
-)
+PROBES = 3  # over a connection that is new, say for its token: that one gets lost is no news of the cluster
 LEASE_NAMESPACE = "kube-node-lease"
 OURS = frozenset({FOREIGN_CLUSTER_LABEL, AUTOJOINED_LABEL})  # labels that come and go
 PRESSURES = ("MemoryPressure", "DiskPressure", "PIDPressure", "NetworkUnavailable")
