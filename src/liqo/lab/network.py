@@ -19,7 +19,8 @@ from liqo.lab.wait import until
 TOOLS = ("ip", "tc", "nsenter", "unshare")
 HOLDER = "holder"
 LAN_HOST = "lan"
-HOLD_SECONDS = 10.0
+# Who may make no namespace is told so at once; a kernel that takes others down takes its time.
+HOLD_SECONDS = 60.0
 SLEEP = ("sleep", "infinity")
 
 # A classic BPF program for tc: drop (2) a frame whose source address ends in these four bytes, else go on.
