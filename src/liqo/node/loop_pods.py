@@ -45,9 +45,8 @@ class OffloadedPods:
     contents: Mapping[Kind, Contents]
     events: Events
     clock: Clock
-    unheard: set[tuple[str, Key]] = field(
-        default_factory=set
-    )  # by cluster: it did not say whether it created them
+    # By cluster: it did not say whether it created them.
+    unheard: set[tuple[str, Key]] = field(default_factory=set)
 
     async def reconcile(self, key: Key) -> Outcome:
         """Bring one pod a step closer, wherever it is or was."""

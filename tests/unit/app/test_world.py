@@ -1,9 +1,11 @@
 """Whole peerings between two clusters in memory, from the seed's YAML to a Ready node and back."""
 
 from datetime import timedelta
+from typing import Any
 
 import pytest
 
+from liqo.adapters.transport import TIMEOUT
 from liqo.api.kinds import (
     ADVERTISEMENT,
     CLUSTER_CONFIG,
@@ -12,10 +14,11 @@ from liqo.api.kinds import (
     NAMESPACE,
     NODE,
 )
-from liqo.api.meta import Key, Wire
+from liqo.api.meta import Key, Kind, Wire
 from liqo.errors import Unreachable
 from liqo.peering import places
 from liqo.peering.incoming import CALL_BACK_WITHIN
+from memory_cluster import MemoryCluster
 from world import NS, Guarded, World
 
 FEW_SECONDS = timedelta(seconds=5)
@@ -165,6 +168,25 @@ async def test_a_first_answer_that_gets_lost_on_each_new_connection_is_no_news_o
     assert len(asked) > 4  # each token has a connection of its own
     assert world.is_ready()
     assert since() == before
+
+
+async def test_an_unjoin_counts_how_long_a_cluster_swallows_what_it_is_asked(
+    world: World, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    delete, api = MemoryCluster.delete, world.sides["milan"].api
+
+    async def swallowed(cluster: MemoryCluster, kind: Kind, key: Key, **options: Any) -> None:
+        if cluster is api and kind is FEDERATION_REQUEST:
+            await world.clock.sleep(TIMEOUT)
+            raise Unreachable("cut")
+        await delete(cluster, kind, key, **options)
+
+    await world.join("rome", "milan")
+    await world.run(FEW_SECONDS)
+    monkeypatch.setattr(MemoryCluster, "delete", swallowed)
+    await world.set_spec("rome", "foreign-cluster", join=False)
+    await world.run(timedelta(seconds=30), timedelta(seconds=1))
+    assert [what for what in world.leftovers() if what.startswith("rome/")] == []
 
 
 async def test_a_peering_recovers_from_tokens_that_ended_on_both_sides(world: World) -> None:
